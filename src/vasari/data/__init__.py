@@ -1,0 +1,1 @@
+"""The catalogue, the log of interactions, and the integer forms that everything else computes with."""

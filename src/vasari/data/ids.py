@@ -1,0 +1,87 @@
+"""A table of ids: the one place where a string id meets a row number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from vasari.core.errors import DataError, NotFoundError
+
+IntArray = npt.NDArray[np.int64]
+
+
+class Ids(Sequence[str]):
+    """An immutable list of distinct string ids, with fast lookup of many at once.
+
+    Parameters
+    ----------
+    values
+        The ids, in row order.
+    what
+        What one is called in messages, for example ``"item_id"``.
+
+    Raises
+    ------
+    DataError
+        An id occurs twice.
+    """
+
+    def __init__(self, values: Iterable[str] | pl.Series, what: str = "item_id") -> None:
+        self.what = what
+        self._values: list[str] = values.to_list() if isinstance(values, pl.Series) else list(values)
+        self._rows = {value: row for row, value in enumerate(self._values)}
+        if len(self._rows) != len(self._values):
+            seen: set[str] = set()
+            twice = next(v for v in self._values if v in seen or seen.add(v))  # type: ignore[func-returns-value]  # set.add returns None on purpose here
+            raise DataError(f"{what} {twice!r} occurs more than once; ids must be distinct")
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, row):  # type: ignore[no-untyped-def]  # overloads of Sequence add nothing here
+        return self._values[row]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._rows
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ids) and self._values == other._values
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._values))
+
+    def __repr__(self) -> str:
+        return f"Ids({len(self)} {self.what}s)"
+
+    def find(self, values: Iterable[str]) -> IntArray:
+        """Rows of `values`, shape (len(values),), -1 where an id is unknown."""
+        rows = self._rows
+        return np.fromiter((rows.get(v, -1) for v in values), dtype=np.int64)
+
+    def rows(self, values: Iterable[str]) -> IntArray:
+        """Rows of `values`, shape (len(values),).
+
+        Raises
+        ------
+        NotFoundError
+            An id is unknown; the message names the first and counts the rest.
+        """
+        values = list(values)
+        rows = self.find(values)
+        if (missing := np.flatnonzero(rows < 0)).size:
+            more = f" (and {missing.size - 1} more)" if missing.size > 1 else ""
+            raise NotFoundError(
+                f"{self.what} {values[missing[0]]!r}{more} is unknown; there are {len(self)}, "
+                f"for example {self._values[:3]!r}"
+            )
+        return rows
+
+    def take(self, rows: npt.ArrayLike) -> list[str]:
+        """The ids at `rows`."""
+        return [self._values[row] for row in np.asarray(rows, dtype=np.int64).tolist()]

@@ -1,0 +1,1 @@
+"""From picture files to vectors: decoding, backbones, the feature table, visual clusters."""

@@ -1,0 +1,1 @@
+"""Training triples: the six guidelines, uniform sampling, and the stream of batches."""
