@@ -87,7 +87,8 @@ def last_baskets(histories: Histories, among: npt.ArrayLike | None = None) -> Bo
     chosen[slice(None) if among is None else np.asarray(among, dtype=np.int64)] = True
     counts = histories.basket_counts
     users = histories.users
-    return (chosen & (counts >= 2))[users] & (histories.baskets == counts[users] - 1)
+    flags: BoolArray = (chosen & (counts >= 2))[users] & (histories.baskets == counts[users] - 1)
+    return flags
 
 
 def hidden_cases(

@@ -59,7 +59,9 @@ class Histories:
         new_user = np.r_[True, users[1:] != users[:-1]][: len(users)]
         new_basket = np.r_[True, times[1:] != times[:-1]][: len(times)] | new_user
         running = np.cumsum(new_basket) - 1
-        first = running[np.minimum(ragged.offsets[:-1], max(len(running) - 1, 0))] if len(running) else running
+        first = (
+            running[np.minimum(ragged.offsets[:-1], max(len(running) - 1, 0))] if len(running) else running
+        )
         return cls(user_ids, item_ids, ragged, times, running - np.repeat(first, lengths))
 
     @property

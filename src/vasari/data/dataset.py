@@ -1,0 +1,210 @@
+"""A catalogue with its log of interactions: what everything else starts from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from vasari.core.errors import CorruptFileError, DataError
+from vasari.core.files import atomic_path, read_json, sha256_file
+from vasari.data.catalogue import Catalogue
+from vasari.data.histories import Histories
+from vasari.data.interactions import Interactions
+from vasari.data.preference import SCORES_FILE, USERS_FILE, Preference
+from vasari.data.stock import ALWAYS, NEVER, Stock
+
+DATASET_FILE = "dataset.json"
+LAYOUT = 1
+
+
+class Dataset:
+    """A catalogue and the log of what people took from it.
+
+    Parameters
+    ----------
+    catalogue, interactions
+        Every item of the log must be in the catalogue.
+    name
+        For reports and folders.
+    simulated
+        None for real people; otherwise one sentence that says what was simulated. Every report shows it.
+    preference
+        The simulator's truth, if there is one; its columns are the catalogue's rows.
+
+    Raises
+    ------
+    NotFoundError
+        The log holds an item that is not in the catalogue.
+    DataError
+        The preference does not have one column per item.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        interactions: Interactions,
+        name: str = "dataset",
+        simulated: str | None = None,
+        preference: Preference | None = None,
+    ) -> None:
+        self.catalogue, self.interactions, self.name = catalogue, interactions, name
+        self.simulated, self.preference = simulated, preference
+        catalogue.ids.rows(interactions.frame["item_id"].unique(maintain_order=True))
+        if preference is not None and preference.scores.shape[1] != len(catalogue):
+            raise DataError(
+                f"the preference has {preference.scores.shape[1]} columns for {len(catalogue)} items; "
+                f"it belongs to another catalogue"
+            )
+
+    def __repr__(self) -> str:
+        counts = self.interactions.describe()
+        return (
+            f"Dataset({self.name!r}: {len(self.catalogue)} items, {counts['users']} users, "
+            f"{counts['interactions']} interactions{', simulated' if self.simulated else ''})"
+        )
+
+    def with_interactions(self, frame: pl.DataFrame | Interactions) -> Dataset:
+        """The same catalogue with another log."""
+        log = frame if isinstance(frame, Interactions) else Interactions(frame)
+        return Dataset(self.catalogue, log, self.name, self.simulated, self.preference)
+
+    @cached_property
+    def histories(self) -> Histories:
+        """The log as integers, in time order per user."""
+        return Histories.from_frame(self.interactions.frame, self.catalogue.ids)
+
+    @cached_property
+    def stock(self) -> Stock:
+        """When each work can be had.
+
+        A work enters at added_at (always there if that is unknown) and leaves at removed_at or, if the
+        catalogue calls it an original, at its first sale. Whether it is an original is never inferred
+        from how often it sold, for that would look into the future.
+        """
+        frame = self.catalogue.frame
+        enters = np.full(len(frame), ALWAYS)
+        leaves = np.full(len(frame), NEVER)
+        if "added_at" in frame.columns:
+            enters = frame["added_at"].dt.epoch("us").fill_null(ALWAYS).to_numpy().astype(np.int64)
+        if "removed_at" in frame.columns:
+            leaves = frame["removed_at"].dt.epoch("us").fill_null(NEVER).to_numpy().astype(np.int64)
+        sales = self.interactions.sales()
+        first_sale = np.full(len(frame), NEVER)
+        items = self.catalogue.ids.rows(sales["item_id"])
+        np.minimum.at(first_sale, items, sales["timestamp"].dt.epoch("us").to_numpy().astype(np.int64))
+        return Stock(enters, np.where(self.catalogue.originals, np.minimum(leaves, first_sale), leaves))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hex SHA-256 of both tables' contents; where the images lie does not enter."""
+        digest = hashlib.sha256()
+        for table in (self.catalogue.frame, self.interactions.frame):
+            digest.update(f"table {table.height}\n".encode())
+            for column in table.get_columns():
+                _hash_column(column, digest)
+        return digest.hexdigest()
+
+    def describe(self) -> dict[str, Any]:
+        """Name, counts and the span of time, for reports."""
+        return {
+            "name": self.name,
+            "simulated": self.simulated,
+            **self.catalogue.describe(),
+            **self.interactions.describe(),
+            "fingerprint": self.fingerprint,
+        }
+
+    def save(self, folder: str | Path) -> Path:
+        """Write dataset.json, catalogue.parquet, interactions.parquet and the preference into `folder`.
+
+        Other files there (the images, say) stay. `dataset.json` holds the checksums of the rest and is
+        put in place first: a save cut short is refused by `load`, never taken for whole.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            # The stack closes in reverse, so what is entered last is renamed into place first.
+            tables = {
+                "catalogue.parquet": self.catalogue.frame,
+                "interactions.parquet": self.interactions.frame,
+            }
+            paths = {name: stack.enter_context(atomic_path(folder / name)) for name in tables}
+            for name, table in tables.items():
+                table.write_parquet(paths[name])
+            if self.preference is not None:
+                paths |= {n: stack.enter_context(atomic_path(folder / n)) for n in (SCORES_FILE, USERS_FILE)}
+                self.preference.write(paths[SCORES_FILE], paths[USERS_FILE])
+            meta = {
+                "layout": LAYOUT,
+                "name": self.name,
+                "simulated": self.simulated,
+                "image_root": _portable(self.catalogue.image_root, folder),
+                "sha256": {name: sha256_file(path) for name, path in paths.items()},
+            }
+            text = json.dumps(meta, indent=2, ensure_ascii=False) + "\n"
+            stack.enter_context(atomic_path(folder / DATASET_FILE)).write_text(text, encoding="utf-8")
+        if self.preference is None:
+            for name in (SCORES_FILE, USERS_FILE):
+                (folder / name).unlink(missing_ok=True)
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Dataset:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        NotFoundError
+            There is no dataset in `folder`.
+        CorruptFileError
+            A file is missing or differs from its checksum.
+        """
+        folder = Path(folder)
+        meta = read_json(folder / DATASET_FILE)
+        if meta.get("layout") != LAYOUT:
+            raise DataError(
+                f"{folder / DATASET_FILE} has layout {meta.get('layout')!r}, this version reads {LAYOUT}; "
+                f"import the data again"
+            )
+        for name, expected in meta["sha256"].items():
+            if not (folder / name).is_file() or sha256_file(folder / name) != expected:
+                raise CorruptFileError(
+                    f"{folder / name} is missing or differs from its checksum in {DATASET_FILE} "
+                    f"(a save cut short?); save or import the data again"
+                )
+        root = None if meta["image_root"] is None else folder / meta["image_root"]
+        return cls(
+            Catalogue(pl.read_parquet(folder / "catalogue.parquet"), root),
+            Interactions(pl.read_parquet(folder / "interactions.parquet")),
+            meta["name"],
+            meta["simulated"],
+            Preference.load(folder) if SCORES_FILE in meta["sha256"] else None,
+        )
+
+
+def _portable(root: Path | None, folder: Path) -> str | None:
+    """`root` relative to `folder` if it lies inside, so that the folder can be moved; else absolute."""
+    if root is None:
+        return None
+    absolute = Path(os.path.abspath(root))
+    inside = Path(os.path.abspath(folder))
+    return absolute.relative_to(inside).as_posix() if absolute.is_relative_to(inside) else str(absolute)
+
+
+def _hash_column(column: pl.Series, digest: hashlib._Hash) -> None:
+    """Feed name, type and every value to `digest`, with lengths, so that no two tables read the same."""
+    if column.dtype == pl.Datetime:
+        column = column.dt.epoch("us")
+    text = [None if v is None else str(v).encode() for v in column.to_list()]
+    digest.update(f"column {column.name!r} {column.dtype}\n".encode())
+    lengths = np.fromiter((-1 if t is None else len(t) for t in text), dtype="<i8", count=len(text))
+    digest.update(lengths.tobytes())
+    digest.update(b"".join(t for t in text if t is not None))
