@@ -27,3 +27,7 @@ class NotFittedError(VasariError, RuntimeError):
 
 class CorruptFileError(VasariError, OSError):
     """A file of ours fails its checksum or is cut short."""
+
+
+class WriteError(VasariError, OSError):
+    """A file or folder cannot be written; says where, why, and that nothing was changed."""
