@@ -255,9 +255,8 @@ def judge_place(name: str, folder: Path, needed: bool) -> Check:
     """Judge whether `folder` can be written; without it the main job fails only if `needed`."""
     bad: Literal["warn", "fail"] = "fail" if needed else "warn"
     elsewhere = "work in another folder" if needed else "set HF_HOME to another folder"
-    existing = next(
-        place for place in (folder, *folder.absolute().parents) if os.path.isdir(place)
-    )  # is_dir() may raise
+    above = (folder, *folder.absolute().parents)
+    existing = next(place for place in above if os.path.isdir(place))  # Path.is_dir may raise
     try:
         with atomic_path(existing / ".vasari-doctor") as probe:
             probe.write_text("?")
