@@ -1,0 +1,259 @@
+"""Compare models on one protocol: fit what must be fitted, rank every case, keep what was finished."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vasari._version import __version__
+from vasari.core.errors import DataError, UsageError
+from vasari.core.progress import bar
+from vasari.data.cases import Cases
+from vasari.data.dataset import Dataset
+from vasari.data.splits import Split
+from vasari.evaluation import protocols
+from vasari.evaluation.identity import identity
+from vasari.evaluation.result import Evaluation, ModelResult
+from vasari.evaluation.scoring import (
+    Revealable,
+    answer,
+    answerable,
+    refuse_leaks,
+    score_by_ids,
+    without,
+)
+from vasari.evaluation.storage import finished_result, result_folder, save_result
+from vasari.metrics import Score
+
+if TYPE_CHECKING:
+    from vasari.features.table import FeatureTable
+    from vasari.models.base import Recommender
+
+    Models = Sequence[Recommender[Any]] | Mapping[str, Recommender[Any]]
+
+PROBES = 8  # cases whose scores tell two fitted models of the same settings apart
+
+
+def evaluate(
+    models: Models,
+    data: Dataset,
+    features: FeatureTable | None = None,
+    protocol: str | Split = "replay",
+    ks: Sequence[int] = (20, 100),
+    seed: int = 0,
+    legacy: bool = False,
+    progress: bool | None = None,
+    out: str | Path | None = None,
+    device: str = "auto",
+) -> Evaluation:
+    """Rank what a protocol hid, with every model, among the same candidates.
+
+    A model that was fitted on exactly the protocol's training part is used as it is. Any other one, fitted
+    or not, stands for its settings: a fresh copy is fitted on the training part, and its result says so.
+
+    Parameters
+    ----------
+    models
+        The recommenders, or a mapping from the names they shall have in the tables. Without names, models of
+        one kind are told apart by the settings in which they differ.
+    data
+        The whole log; the protocol splits it.
+    features
+        For models that look at pictures. If given, items without a vector are candidates for no model, so
+        that all models rank the same works.
+    protocol
+        ``"replay"``, ``"last-basket"``, ``"evaluation-column"``, or a split made elsewhere.
+    ks
+        Lengths of the list.
+    seed
+        Of the fits and of the resampling.
+    legacy
+        Compute AUC and nDCG with the errors of the reference, to compare with published tables.
+    out
+        Folder for the results. Each finished model is written at once; a later run with the same models,
+        data, code and settings takes it from there instead of computing it again.
+
+    Raises
+    ------
+    UsageError
+        No models, two that cannot be told apart, or a list length below 1.
+    DataError
+        Nothing is hidden, no hidden work is a candidate, or the training part holds hidden interactions.
+    """
+    ks = tuple(dict.fromkeys(ks))
+    if not ks or min(ks) < 1:
+        raise UsageError(f"ks={ks} must hold list lengths of at least 1")
+    named = _named(models)
+    split = protocol if isinstance(protocol, Split) else protocols.split(data, protocol)
+    cases = split.cases
+    if not len(cases):
+        raise DataError(
+            f"{split.protocol} hides nothing of {data.name}: no user has what it takes for a case"
+        )
+    refuse_leaks(split.train, cases)
+    unseen = np.zeros(len(cases.item_ids), dtype=bool)
+    if features is not None:
+        unseen = features.align(cases.item_ids) < 0
+        cases = without(cases, unseen)
+    kept = answerable(cases)
+    if not kept.any():
+        raise DataError(f"no hidden work of {data.name} is a candidate at its moment; is the stock right?")
+
+    folder = Path(out) if out is not None else None
+    job = _Job(split.train, cases, features, ks, seed, legacy, progress, folder, device)
+    results = [job.run(name, model) for name, model in named.items()]
+    asked, ranked = set(cases.user_ids), set(results[0].per_case["user_id"])
+    evaluation = Evaluation(
+        data_name=data.name,
+        simulated=data.simulated,
+        protocol=split.protocol,
+        cases=cases,
+        counts={
+            "users": len(data.histories.user_ids),
+            "users_asked": len(asked),
+            "users_ranked": len(ranked),
+            "cases": len(cases),
+            "cases_ranked": results[0].per_case.height,
+            "items": len(cases.item_ids),
+            "items_without_picture": int(unseen.sum()),
+            "relevant": len(kept),
+            "relevant_lost": int((~kept).sum()),
+        },
+        left_out={
+            "the protocol hides nothing of theirs": len(data.histories.user_ids) - len(asked),
+            "none of their hidden works was a candidate (sold, removed, known or without picture)": len(asked)
+            - len(ranked),
+        },
+        ks=ks,
+        seed=seed,
+        legacy=legacy,
+        fingerprints={
+            "data": data.fingerprint,
+            "train": split.train.fingerprint,
+            "features": features.fingerprint.to_dict() if features is not None else None,
+        },
+        provenance=_provenance(),
+        results=results,
+    )
+    if folder is not None:
+        evaluation.save(folder)
+    return evaluation
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What all models of one evaluation share."""
+
+    train: Dataset
+    cases: Cases
+    features: FeatureTable | None
+    ks: tuple[int, ...]
+    seed: int
+    legacy: bool
+    progress: bool | None
+    out: Path | None
+    device: str
+
+    def run(self, name: str, model: Recommender[Any]) -> ModelResult:
+        """Fit if need be and answer all cases, or take the finished result."""
+        ready = model.trained_on == self.train.fingerprint
+        key = self._key(model, ready)
+        if self.out is not None and (finished := finished_result(self.out, name, key)) is not None:
+            return replace(finished, model=model if ready else None)
+        started = time.perf_counter()
+        fitted = model if ready else self._fit(model, name, key)
+        between = time.perf_counter()
+        with bar(f"ranking with {name}", len(self.cases), self.progress) as progress:
+            answers = answer(self._score(fitted), self.cases, self.ks, self.legacy, self.seed, progress)
+        result = ModelResult(
+            name=name,
+            config=fitted.config(),
+            per_case=answers.per_case,
+            top_items=answers.top_items,
+            top_scores=answers.top_scores,
+            history=fitted.history,
+            refitted=not ready,
+            seconds_fit=0.0 if ready else between - started,
+            seconds_score=time.perf_counter() - between,
+            key=key,
+            model=fitted,
+        )
+        if self.out is not None:
+            save_result(result, self.out)
+            if (checkpoints := self._checkpoints(name, key)) is not None:
+                shutil.rmtree(checkpoints, ignore_errors=True)  # the result stands; training never goes on
+        return result
+
+    def _key(self, model: Recommender[Any], ready: bool) -> str:
+        if self.out is None:
+            return ""
+        probe = None
+        if ready:
+            some = self.cases.take(np.arange(min(PROBES, len(self.cases))))
+            probe = self._score(model)(some.profiles, some.user_ids)
+        settings = {"ks": self.ks, "seed": self.seed, "legacy": self.legacy, "device": self.device}
+        return identity(model, probe, self.train, self.cases, self.features, settings)
+
+    def _fit(self, model: Recommender[Any], name: str, key: str) -> Recommender[Any]:
+        return model.clone().fit(
+            self.train,
+            self.features,
+            seed=self.seed,
+            device=self.device,
+            checkpoints=self._checkpoints(name, key),
+            progress=self.progress,
+        )
+
+    def _score(self, model: Recommender[Any]) -> Score:
+        if isinstance(model, Revealable):
+            model.reveal(self.cases)
+        return score_by_ids(model, self.cases.item_ids)
+
+    def _checkpoints(self, name: str, key: str) -> Path | None:
+        """Where training leaves its state, so that a killed fit goes on as well."""
+        return self.out / "training" / result_folder(self.out, name, key).name if self.out else None
+
+
+def _named(models: Models) -> dict[str, Recommender[Any]]:
+    """Give every model a name of its own."""
+    if isinstance(models, Mapping):
+        named = dict(models)
+    else:
+        named = {}
+        for model in models:
+            twins = [other for other in models if other.name == model.name and other is not model]
+            config, others = model.config(), [other.config() for other in twins]
+            differ = [s for s, value in config.items() if any(other.get(s) != value for other in others)]
+            suffix = f" ({', '.join(f'{s}={config[s]}' for s in differ)})" if differ else ""
+            if (name := model.name + suffix) in named:
+                raise UsageError(
+                    f"two models are called {name!r}; pass a mapping such as {{'first': ..., 'second': ...}}"
+                )
+            named[name] = model
+    if not named:
+        raise UsageError("there are no models to evaluate; pass at least one")
+    return named
+
+
+def _provenance() -> dict[str, Any]:
+    packages = ("numpy", "polars", "scipy", "torch")
+    return {
+        "vasari": __version__,
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+        "machine": f"{platform.platform()}, {os.cpu_count()} cores",
+        "command": shlex.join(sys.argv),
+        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
