@@ -5,21 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
 from vasari.core.errors import CorruptFileError, DataError
 from vasari.core.files import atomic_path, read_json, sha256_file
+from vasari.data.admit_catalogue import admit_catalogue
+from vasari.data.admit_log import admit_interactions
 from vasari.data.catalogue import Catalogue
+from vasari.data.door import Action, Door, Policy
 from vasari.data.histories import Histories
 from vasari.data.interactions import Interactions
 from vasari.data.preference import SCORES_FILE, USERS_FILE, Preference
 from vasari.data.stock import ALWAYS, NEVER, Stock
+from vasari.data.tables import from_frame, map_columns
 
 DATASET_FILE = "dataset.json"
 LAYOUT = 1
@@ -157,8 +163,53 @@ class Dataset:
         return folder
 
     @classmethod
+    def from_frames(
+        cls,
+        catalogue: Any,
+        interactions: Any = None,
+        image_root: str | Path | None = None,
+        name: str = "dataset",
+        *,
+        mapping: Mapping[str, str] | None = None,
+        simulated: str | None = None,
+        on_unknown: Literal["raise", "drop"] = "raise",
+        on_duplicate: Action = "keep",
+        on_bad_row: Literal["raise", "drop"] = "raise",
+    ) -> Dataset:
+        """Take data frames of pandas, Polars, pyarrow, or anything with the Arrow PyCapsule interface.
+
+        Parameters
+        ----------
+        catalogue, interactions
+            As `Catalogue` and `Interactions` describe; ids may be numbers, times may be ISO text, seconds
+            to nanoseconds since 1970, days or datetimes. Without interactions the log is empty.
+        mapping
+            From our column names to theirs, ``{"item_id": "artwork_id"}``.
+        on_unknown, on_duplicate, on_bad_row
+            See `vasari.data.door.Policy`. Rows left out are named in a warning.
+
+        Raises
+        ------
+        DoorError
+            The data is refused; the error carries the whole report.
+        """
+        door = Door(Policy(on_unknown, on_duplicate, on_bad_row))
+        frames = {"catalogue": catalogue, "interactions": interactions}
+        tables = {role: from_frame(data, role) for role, data in frames.items() if data is not None}
+        tables = map_columns(tables, mapping)
+        root = None if image_root is None else Path(image_root)
+        works = admit_catalogue(door, tables["catalogue"], root)
+        log = Interactions.empty()
+        if "interactions" in tables:
+            log = admit_interactions(door, tables["interactions"], works)
+        for problem in door.close().problems:
+            if problem.action == "drop":
+                warnings.warn(str(problem), stacklevel=2)
+        return cls(works, log, name, simulated)
+
+    @classmethod
     def load(cls, folder: str | Path) -> Dataset:
-        """Read what `save` wrote.
+        """Read what `save` wrote, or a folder with catalogue.csv, interactions.csv and images.
 
         Raises
         ------
@@ -166,8 +217,15 @@ class Dataset:
             There is no dataset in `folder`.
         CorruptFileError
             A file is missing or differs from its checksum.
+        DoorError
+            Plain tables are not as they should be; the error names every problem.
         """
         folder = Path(folder)
+        if not (folder / DATASET_FILE).exists():
+            # Down here: the readers of foreign formats need this module.
+            from vasari.data.formats import read
+
+            return read(folder, "plain").dataset
         meta = read_json(folder / DATASET_FILE)
         if meta.get("layout") != LAYOUT:
             raise DataError(

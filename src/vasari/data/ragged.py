@@ -75,6 +75,11 @@ class Ragged:
         offsets = self.offsets[start : stop + 1]
         return Ragged(self.values[offsets[0] : offsets[-1]], offsets - offsets[0])
 
+    def last(self, count: int) -> Ragged:
+        """At most the last `count` values of every row."""
+        from_end = np.repeat(self.offsets[1:], self.lengths) - np.arange(len(self.values))
+        return self.where(from_end <= count)
+
     def where(self, keep: npt.NDArray[np.bool_]) -> Ragged:
         """Only the values whose flag in `keep` (shape (total,)) is set; rows may become empty."""
         lengths = np.bincount(self.row_of_value[keep], minlength=len(self))

@@ -1,0 +1,170 @@
+"""Timestamps as they come: seconds to nanoseconds, ISO 8601, dates; all become Datetime[us, UTC]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from vasari.data.catalogue import TIME
+
+BoolArray = npt.NDArray[np.bool_]
+
+ISO = (
+    r"^(\d{4})[-/](\d{2})[-/](\d{2})"
+    r"(?:[T ](\d{2}):(\d{2})(?::(\d{2}))?(?:[.,](\d{1,9}))?)?"
+    r"\s*(Z|z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?$"
+)
+NUMBER = r"^[+-]?\d{1,19}(\.\d*)?$"
+CALENDAR = r"^(1[89]|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$"
+MISSING = ("", "nan", "nat", "null", "none", "<na>", "n/a")
+FARTHEST = 250_000_000_000_000_000  # microseconds: the year 9892; calendars end at 9999
+ISO_CURE = "write times as ISO 8601, for example 2024-03-01T12:00:00Z, or as seconds since 1970"
+# |value| below the bound is counted in this unit. Each bound lies before 1973 in its own unit, after
+# 5000 AD in the smaller one, so no date of the last fifty years is ambiguous.
+UNITS = (("seconds", 1e11, 1_000_000.0), ("milliseconds", 1e14, 1_000.0), ("microseconds", 1e17, 1.0))
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Rows whose time cannot be taken as it stands."""
+
+    flags: BoolArray
+    message: str
+    cure: str
+
+
+@dataclass
+class Times:
+    """What became of a column of times.
+
+    Attributes
+    ----------
+    values
+        Datetime[us, UTC]; null where the input was empty or faulty.
+    faults
+        Rows that could not be read or do not go with the rest.
+    remarks
+        What was assumed, in words.
+    """
+
+    values: pl.Series
+    faults: list[Fault] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def parse_times(column: pl.Series) -> Times:
+    """Read a column of times of any type.
+
+    Numbers count from 1970 in the unit that most of them have the size of; eight digits that are all
+    calendar days are days. Times without a zone are taken as UTC, and this is remarked. A column
+    must be of one mind: numbers among dates, or times with a zone among times without, are faults of
+    the fewer.
+    """
+    kind = column.dtype
+    if isinstance(kind, pl.Datetime):
+        if kind.time_zone is None:
+            naive = column.dt.replace_time_zone("UTC").cast(TIME)
+            return Times(naive, remarks=["without time zone, taken as UTC"] if naive.count() else [])
+        return Times(column.dt.convert_time_zone("UTC").cast(TIME))
+    if kind == pl.Date:
+        return Times(
+            column.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+            remarks=["days, taken as midnight UTC"],
+        )
+    if kind.is_float():
+        column = column.cast(pl.Float64).fill_nan(None)
+        if ((column % 1 == 0) & (column.abs() < 2**63)).all():
+            column = column.cast(pl.Int64)
+        else:
+            column = column.map_elements("{:.6f}".format, pl.String)
+    text = column.cast(pl.String)
+    return _from_text(text.str.strip_chars())
+
+
+def _from_text(text: pl.Series) -> Times:
+    text = text.set(text.str.to_lowercase().is_in(MISSING), None)
+    present = text.is_not_null().to_numpy()
+    numeric = text.str.contains(NUMBER).fill_null(False).to_numpy()
+    iso, has_zone, offsets = _iso(text)
+    readable = numeric | iso.is_not_null().to_numpy()
+    aware = has_zone & readable & ~numeric
+    naive = ~has_zone & readable & ~numeric
+    result = Times(pl.Series(text.name, [], dtype=TIME))
+    if (broken := present & ~readable).any():
+        result.faults.append(Fault(broken, "is no time that can be read", ISO_CURE))
+    classes = {"has a time zone": aware, "has no time zone": naive, "is a number": numeric}
+    majority = max(classes, key=lambda name: int(classes[name].sum()))
+    for name, flags in classes.items():
+        if name != majority and flags.any():
+            message = f"{name} while in most rows the time {majority}"
+            result.faults.append(Fault(flags, message, "write all times of the column in one format"))
+    if majority == "is a number":
+        values = _numbers(text, numeric, result)
+    else:
+        keep = pl.Series(classes[majority])
+        values = iso.set(~keep, None)
+        if majority == "has no time zone" and naive.any():
+            result.remarks.append("without time zone, taken as UTC")
+        if len(zones := offsets.filter(keep).unique()) > 1:
+            result.remarks.append(f"in {len(zones)} different time zones, all converted to UTC")
+    result.values = values.alias(text.name)
+    return result
+
+
+def _iso(text: pl.Series) -> tuple[pl.Series, BoolArray, pl.Series]:
+    """ISO times as UTC (null where none), which rows name a zone, and the zone in minutes."""
+    groups = text.str.extract_groups(ISO).struct.unnest()
+    year, month, day, hour, minute, second, fraction, zone = (pl.col(str(n)) for n in range(1, 9))
+    local = pl.concat_str(
+        [year, pl.lit("-"), month, pl.lit("-"), day, pl.lit("T"), hour.fill_null("00"), pl.lit(":"),
+         minute.fill_null("00"), pl.lit(":"), second.fill_null("00"), pl.lit("."),
+         fraction.fill_null("").str.pad_end(6, "0").str.slice(0, 6)]
+    ).str.to_datetime("%Y-%m-%dT%H:%M:%S%.6f", time_unit="us", strict=False)  # fmt: skip
+    digits = zone.str.replace(":", "").str.extract(r"([+-]\d{2,4})").fill_null("+0000").str.pad_end(5, "0")
+    minutes = digits.str.slice(1, 2).cast(pl.Int64) * 60 + digits.str.slice(3, 2).cast(pl.Int64)
+    offset = pl.when(digits.str.starts_with("-")).then(-minutes).otherwise(minutes)
+    parsed = groups.select(
+        time=(local - pl.duration(minutes=offset)).dt.replace_time_zone("UTC"),
+        zoned=zone.is_not_null(),
+        offset=offset,
+    )
+    return parsed["time"], parsed["zoned"].fill_null(False).to_numpy(), parsed["offset"]
+
+
+def _numbers(text: pl.Series, numeric: BoolArray, result: Times) -> pl.Series:
+    """Numbers since 1970, in the unit that most of them have the size of."""
+    flags = pl.Series(numeric)
+    text = text.set(~flags, None)
+    if numeric.any() and text.str.contains(CALENDAR).all():
+        days = text.str.to_datetime("%Y%m%d", time_unit="us", strict=False)
+        result.remarks.append("eight-digit days, taken as midnight UTC")
+        if (wrong := numeric & days.is_null().to_numpy()).any():
+            result.faults.append(Fault(wrong, "is no day of the calendar", ISO_CURE))
+        return days.dt.replace_time_zone("UTC")
+    size = text.cast(pl.Float64, strict=False).abs().fill_null(0.0).to_numpy()
+    unit = np.digitize(size, [bound for _, bound, _ in UNITS])
+    names = [*(name for name, _, _ in UNITS), "nanoseconds"]
+    common = int(np.bincount(unit[numeric], minlength=4).argmax())
+    for other in np.unique(unit[numeric]).tolist():
+        if other != common:
+            message = f"has the size of {names[other]} while most rows are in {names[common]}"
+            cure = "write all times of the column in one unit"
+            result.faults.append(Fault(numeric & (unit == other), message, cure))
+    text = text.set(pl.Series(unit != common), None)
+    if common == 3:
+        micros = text.str.replace(r"\..*$", "").cast(pl.Int64, strict=False) // 1000
+    else:
+        # Whole numbers stay integers: a float would round microseconds of far dates.
+        whole = text.str.replace(r"\..*$", "").cast(pl.Int64, strict=False)
+        part = ("0" + text.str.extract(r"(\.\d+)").fill_null("")).cast(pl.Float64, strict=False)
+        sign = pl.select(pl.when(text.str.starts_with("-")).then(-1).otherwise(1)).to_series()
+        scale = int(UNITS[common][2])
+        micros = whole * scale + (sign * part * scale).round().cast(pl.Int64)
+    if (far := text.is_not_null() & (micros.is_null() | (micros.abs() > FARTHEST))).any():
+        result.faults.append(Fault(far.to_numpy(), "is too far from today to be a time", ISO_CURE))
+        micros = micros.set(far, None)
+    utc: pl.Series = micros.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    return utc
