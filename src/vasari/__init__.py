@@ -1,5 +1,85 @@
-"""Vasari recommends art by looking at it."""
+"""Vasari recommends art by looking at it.
+
+    import vasari as vs
+
+    data = vs.Dataset.load("my-gallery/")
+    features = vs.extract(data)
+    model = vs.CuratorNet().fit(data, features)
+    model.recommend(profile=["a17", "a23"], k=20)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from vasari._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from vasari import synthetic
+    from vasari.data.catalogue import Catalogue
+    from vasari.data.dataset import Dataset
+    from vasari.data.interactions import Interactions
+    from vasari.evaluation.evaluate import evaluate
+    from vasari.features.extract import extract
+    from vasari.features.table import FeatureTable
+    from vasari.models import (
+        CuratorNet,
+        Oracle,
+        Popularity,
+        Random,
+        VisRank,
+        list_models,
+        load,
+        load_tutorial_checkpoint,
+    )
+
+# Where each public name lives: it is imported when first used, so that `import vasari` stays quick and
+# never pulls in torch for somebody who only reads a table.
+_HOME = {
+    "Catalogue": "vasari.data.catalogue",
+    "CuratorNet": "vasari.models",
+    "Dataset": "vasari.data.dataset",
+    "FeatureTable": "vasari.features.table",
+    "Interactions": "vasari.data.interactions",
+    "Oracle": "vasari.models",
+    "Popularity": "vasari.models",
+    "Random": "vasari.models",
+    "VisRank": "vasari.models",
+    "evaluate": "vasari.evaluation.evaluate",
+    "extract": "vasari.features.extract",
+    "list_models": "vasari.models",
+    "load": "vasari.models",
+    "load_tutorial_checkpoint": "vasari.models",
+}
+
+__all__ = [
+    "Catalogue",
+    "CuratorNet",
+    "Dataset",
+    "FeatureTable",
+    "Interactions",
+    "Oracle",
+    "Popularity",
+    "Random",
+    "VisRank",
+    "__version__",
+    "evaluate",
+    "extract",
+    "list_models",
+    "load",
+    "load_tutorial_checkpoint",
+    "synthetic",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "synthetic":
+        return import_module("vasari.synthetic")
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'vasari' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,1 +1,23 @@
-"""."""
+"""One file a model: what it represents, how it scores, and where that comes from."""
+
+from vasari.models.curatornet import CuratorNet
+from vasari.models.oracle import Oracle
+from vasari.models.popularity import Popularity
+from vasari.models.pretrained import load
+from vasari.models.random import Random
+from vasari.models.registry import list_models, model_class, register
+from vasari.models.tutorial import load_tutorial_checkpoint
+from vasari.models.visrank import VisRank
+
+__all__ = [
+    "CuratorNet",
+    "Oracle",
+    "Popularity",
+    "Random",
+    "VisRank",
+    "list_models",
+    "load",
+    "load_tutorial_checkpoint",
+    "model_class",
+    "register",
+]

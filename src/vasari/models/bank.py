@@ -1,0 +1,104 @@
+"""The feature rows of a catalogue, scaled, as tensors."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+BLOCK = 8192
+
+
+class FeatureBank:
+    """Visual features of the works of a catalogue, scaled on the way out.
+
+    The matrix stays as it lies on disk (memory-mapped, often float16): a million works need no copy.
+
+    Parameters
+    ----------
+    matrix
+        Shape (rows, dim), float16 or float32.
+    rows
+        Row of `matrix` for every item, -1 for an item without a picture; shape (items,).
+    mean, std
+        What is subtracted and divided by, shape (dim,) each.
+    """
+
+    def __init__(
+        self, matrix: npt.NDArray[np.floating], rows: IntArray, mean: npt.ArrayLike, std: npt.ArrayLike
+    ) -> None:
+        self.rows = rows
+        self.mean = torch.as_tensor(np.asarray(mean, dtype=np.float32))
+        self.std = torch.as_tensor(np.asarray(std, dtype=np.float32))
+        with warnings.catch_warnings():  # a read-only memory map is only ever read here
+            warnings.simplefilter("ignore", UserWarning)
+            self.matrix = torch.from_numpy(np.asarray(matrix))
+        self._item_rows = torch.from_numpy(rows)
+
+    @classmethod
+    def fit(cls, matrix: npt.NDArray[np.floating], rows: IntArray, scale: str) -> FeatureBank:
+        """Scale by ``"zscore"`` (per dimension, over the items that have a picture) or ``"none"``.
+
+        Constant dimensions are only centred.
+        """
+        dim = matrix.shape[1]
+        if scale == "none":
+            return cls(matrix, rows, np.zeros(dim), np.ones(dim))
+        with_picture = rows[rows >= 0]
+        total, squares = np.zeros(dim), np.zeros(dim)
+        for start in range(0, len(with_picture), BLOCK):
+            total += matrix[with_picture[start : start + BLOCK]].astype(np.float64).sum(0)
+        mean = total / max(len(with_picture), 1)
+        for start in range(0, len(with_picture), BLOCK):
+            block = matrix[with_picture[start : start + BLOCK]].astype(np.float64) - mean
+            squares += (block * block).sum(0)
+        std = np.sqrt(squares / max(len(with_picture), 1))
+        return cls(matrix, rows, mean, np.where(std > 1e-6, std, 1.0))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def dim(self) -> int:
+        """Length of one feature vector."""
+        return int(self.matrix.shape[1])
+
+    @property
+    def present(self) -> BoolArray:
+        """Which items have a picture, shape (items,)."""
+        return self.rows >= 0
+
+    def to(self, device: torch.device) -> FeatureBank:
+        """Move matrix and scaling to a device."""
+        for name in ("matrix", "mean", "std", "_item_rows"):
+            setattr(self, name, getattr(self, name).to(device))
+        return self
+
+    def take(self, items: Tensor) -> Tensor:
+        """Scaled features of the given items, shape (len(items), dim), float32."""
+        return self.scale(self.matrix[self._item_rows[items]])
+
+    def scale(self, features: Tensor) -> Tensor:
+        """Raw features, shape (n, dim), to scaled ones."""
+        return (features.to(self.mean) - self.mean) / self.std
+
+    def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+        """Everything needed to build this bank again, for a model's file."""
+        return {
+            "features": self.matrix.cpu().numpy(),
+            "feature_rows": self.rows,
+            "feature_mean": self.mean.cpu().numpy(),
+            "feature_std": self.std.cpu().numpy(),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, npt.NDArray[np.generic]]) -> FeatureBank:
+        """Undo `arrays`."""
+        matrix, rows = arrays["features"], arrays["feature_rows"]
+        return cls(matrix, rows.astype(np.int64), arrays["feature_mean"], arrays["feature_std"])  # type: ignore[arg-type]  # np.generic as stored

@@ -1,0 +1,388 @@
+"""CuratorNet: visitors are the works they chose, and nothing else.
+
+    x_ui = Phi_user(P_u)^T Phi_item(f_i)                                     (Messina et al. 2020, eq. 1)
+
+    Phi_item(f) = selu(W2 selu(W1 f + b1) + b2)                     item tower, dim -> 200 -> 200, shared
+    p           = [mean_{l in P} Phi_item(f_l) ; max_{l in P} Phi_item(f_l)]                          400
+    Phi_user(P) = selu(U3 selu(U2 selu(U1 p + c1) + c2) + c3)            user tower, 400 -> 300 -> 300 -> 200
+
+Trained on triples drawn by the six guidelines (`vasari.sampling.guidelines`) with the BPR log loss.
+There are no parameters of users or items, so unseen visitors and works are scored like any others.
+
+Source: P. Messina, M. Cartagena, P. Cerda, F. del Rio, D. Parra, "CuratorNet: Visually-aware
+Recommendation of Art Images", ComplexRec 2020, arXiv:2009.04426, and the code published with it. Where
+the paper's TensorFlow code and the later PyTorch tutorial differ, the defaults follow the paper's;
+`CuratorNet.tutorial` gives the other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from vasari.core.errors import UsageError
+from vasari.core.seeds import generator
+from vasari.data.dataset import Dataset
+from vasari.data.ragged import Ragged
+from vasari.features.table import FeatureTable
+from vasari.models.bank import BLOCK, FeatureBank
+from vasari.models.base import Arrays, FitInputs, FloatArray, IntArray, Recommender
+from vasari.models.drawing import triple_sampler
+from vasari.models.registry import register
+from vasari.models.validation import Validator, hold_out
+from vasari.sampling.sampler import Sampler
+from vasari.sampling.triples import Triples
+from vasari.training.device import choose_device
+from vasari.training.loop import TrainingSettings, train
+
+ITEM_LAYERS = (200, 200)
+USER_LAYERS = (300, 300, 200)
+SCALES = ("zscore", "none")
+POOLS = ("mean", "max")
+
+
+@dataclass(frozen=True)
+class CuratorNetSettings(TrainingSettings):
+    """Settings of CuratorNet; those of training are inherited.
+
+    Attributes
+    ----------
+    sampling
+        ``"guidelines"`` (all six, equal shares), ``"uniform"``, ``"tutorial"``, or shares by name, for
+        example ``{"G4": 1, "G5": 1, "uniform": 2}``.
+    scale
+        ``"zscore"`` features per dimension over the catalogue (the paper's code) or ``"none"`` (tutorial).
+    pooling
+        What of the profile's item vectors is concatenated, in this order.
+    profile_cap
+        Only the last so many works of a profile, in training and in answers; None for all.
+    zero_biases
+        Biases start at zero (the paper's code) or as torch makes them (tutorial).
+    validation_share
+        Share of the users with two or more baskets whose last basket is hidden to choose the epoch.
+    """
+
+    sampling: str | dict[str, float] = "guidelines"
+    scale: str = "zscore"
+    pooling: tuple[str, ...] = ("mean", "max")
+    profile_cap: int | None = None
+    zero_biases: bool = True
+    validation_share: float = 0.25
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "pooling", tuple(self.pooling))
+        if self.scale not in SCALES:
+            raise UsageError(f"scale={self.scale!r} must be one of {SCALES}")
+        if not self.pooling or not set(self.pooling) <= set(POOLS):
+            raise UsageError(f"pooling={self.pooling!r} must be made of {POOLS}")
+        if self.profile_cap is not None and self.profile_cap < 1:
+            raise UsageError(f"profile_cap={self.profile_cap} must be at least 1, or None")
+        if not 0 <= self.validation_share < 1:
+            raise UsageError(f"validation_share={self.validation_share} must lie in [0, 1)")
+
+
+class CuratorNetwork(nn.Module):
+    """The two towers.
+
+    Parameters
+    ----------
+    dim
+        Length of a feature vector. For 2048 there are 720,800 parameters.
+    pooling
+        Order of the pooled parts.
+    seed
+        Of the initial weights: Glorot uniform.
+    """
+
+    def __init__(
+        self, dim: int, pooling: Sequence[str] = POOLS, *, zero_biases: bool = True, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.pooling = tuple(pooling)
+        self.item = nn.ModuleList(_dense(dim, ITEM_LAYERS))
+        self.user = nn.ModuleList(_dense(len(self.pooling) * ITEM_LAYERS[-1], USER_LAYERS))
+        random = torch.Generator().manual_seed(seed)
+        for layer in [*self.item, *self.user]:
+            nn.init.xavier_uniform_(layer.weight, generator=random)
+            bound = 0.0 if zero_biases else layer.in_features**-0.5
+            nn.init.uniform_(layer.bias, -bound, bound, generator=random)
+
+    def item_tower(self, features: Tensor) -> Tensor:
+        """Feature vectors, shape (items, dim), to item vectors, shape (items, 200)."""
+        for layer in self.item:
+            features = F.selu(layer(features))
+        return features
+
+    def user_tower(self, item_vectors: Tensor, members: Tensor, offsets: Tensor) -> Tensor:
+        """Profiles of any lengths to user vectors, shape (profiles, 200).
+
+        Parameters
+        ----------
+        item_vectors
+            Shape (items, 200).
+        members
+            Rows of `item_vectors`, all profiles end to end, shape (total,).
+        offsets
+            Where each profile begins in `members`, shape (profiles,).
+        """
+        # Pooling by segments needs neither padding nor mask, so lengths cannot leak into the result.
+        pooled = [F.embedding_bag(members, item_vectors, offsets, mode=mode) for mode in self.pooling]
+        hidden = torch.cat(pooled, dim=1)  # (profiles, 200 * parts)
+        for layer in self.user:
+            hidden = F.selu(layer(hidden))
+        return hidden
+
+
+class _TripleScorer(nn.Module):
+    """The network with the features it is trained on: the towers run once per distinct item and profile."""
+
+    def __init__(self, network: CuratorNetwork, bank: FeatureBank, device: torch.device) -> None:
+        super().__init__()
+        self.network = network
+        self.bank, self.device = bank, device
+
+    def pair_scores(self, batch: Triples) -> tuple[Tensor, Tensor]:
+        """Scores of the positives and of the negatives, each of shape (triples,)."""
+        members = batch.profiles.values
+        items, places = np.unique(
+            np.concatenate([members, batch.positive, batch.negative]), return_inverse=True
+        )
+        at = torch.from_numpy(places).to(self.device)
+        members_at, positive_at, negative_at = at.split([len(members), len(batch), len(batch)])
+        vectors = self.network.item_tower(self.bank.take(torch.from_numpy(items).to(self.device)))
+        offsets = torch.from_numpy(batch.profiles.offsets[:-1].copy()).to(self.device)
+        users = self.network.user_tower(vectors, members_at, offsets)  # (distinct profiles, 200)
+        mine = users[torch.from_numpy(batch.profile).to(self.device)]  # (triples, 200)
+        return (mine * vectors[positive_at]).sum(1), (mine * vectors[negative_at]).sum(1)
+
+
+@register
+class CuratorNet(Recommender[CuratorNetSettings]):
+    """CuratorNet (Messina et al. 2020); see the module's page for the equations.
+
+    Parameters
+    ----------
+    **settings
+        Fields of `CuratorNetSettings`, for example ``epochs=5`` or ``sampling="uniform"``.
+
+    Examples
+    --------
+    >>> model = CuratorNet(epochs=5).fit(data, features)  # doctest: +SKIP
+    >>> model.recommend(profile=["a17", "a23"], k=20)  # doctest: +SKIP
+    """
+
+    name = "CuratorNet"
+    Settings = CuratorNetSettings
+    needs_features = True
+
+    @classmethod
+    def paper(cls, **changes: Any) -> Self:
+        """The settings released with the paper: 10 million triples, lr 1e-4 with ten steps of 0.6, L2 1e-4.
+
+        The TensorFlow code fills batches up to 100,000 profile slots; here a batch has a fixed number of
+        triples, 10,000, which holds about as many slots at UGallery's profile lengths.
+        """
+        settings: dict[str, Any] = {
+            "epochs": 10,
+            "triples_per_epoch": 10_000_002,
+            "batch_size": 10_000,
+            "learning_rate": 1e-4,
+            "weight_decay": 1e-4,
+            "monitor": "accuracy",
+        }
+        return cls(**(settings | changes))
+
+    @classmethod
+    def tutorial(cls, **changes: Any) -> Self:
+        """The PyTorch tutorial's settings: raw features, [max, mean], summed loss, Adam decaying biases too.
+
+        Training profiles are the last ten works up to and including the positive (uniform triples); the
+        schedule follows the accuracy on triples, factor .6, patience 2, threshold 1e-4; batch 128.
+        """
+        settings: dict[str, Any] = {
+            "sampling": "tutorial",
+            "scale": "none",
+            "pooling": ("max", "mean"),
+            "profile_cap": 10,
+            "zero_biases": False,
+            "epochs": 10,
+            "triples_per_epoch": 5_000_000,
+            "batch_size": 128,
+            "learning_rate": 1e-4,
+            "weight_decay": 1e-4,
+            "decay_biases": True,
+            "loss": "bpr-sum",
+            "lr_factor": 0.6,
+            "lr_patience": 2,
+            "lr_threshold": 1e-4,
+            "monitor": "accuracy",
+        }
+        return cls(**(settings | changes))
+
+    # ------------------------------------------------------------------ learning
+
+    def _fit(self, inputs: FitInputs) -> None:
+        assert inputs.table is not None
+        settings, data = self.settings, inputs.data
+        device = choose_device(inputs.device)
+        bank = FeatureBank.fit(inputs.table.matrix, inputs.rows, settings.scale).to(device)
+        histories, cases = hold_out(data, self.scorable, settings.validation_share, inputs.seed)
+        sampler = triple_sampler(
+            data,
+            histories,
+            cases,
+            inputs.table,
+            inputs.rows,
+            settings.sampling,
+            settings.profile_cap,
+            inputs.seed,
+        )
+        first = int(generator(inputs.seed, "weights").integers(2**63))
+        self.network = CuratorNetwork(
+            bank.dim, settings.pooling, zero_biases=settings.zero_biases, seed=first
+        ).to(device)
+        scorer = _TripleScorer(self.network, bank, device)
+
+        def score(profiles: Ragged, _: Sequence[str | None]) -> FloatArray:
+            self._remember(bank)
+            return self._score(profiles, (), None)
+
+        def accuracy() -> float:
+            return _accuracy(scorer, self._batches(sampler, inputs.seed, settings.epochs, VALIDATION_TRIPLES))
+
+        run = train(
+            scorer,
+            lambda epoch: self._batches(sampler, inputs.seed, epoch, settings.triples_per_epoch),
+            Validator(cases, score, accuracy) if len(cases) else None,
+            settings,
+            seed=inputs.seed,
+            checkpoints=inputs.checkpoints,
+            run_key=self._run_key(inputs),
+            progress=inputs.progress,
+        )
+        self.history = run.history
+        self._finish(bank)
+
+    def adopt(self, network: CuratorNetwork, data: Dataset, features: FeatureTable) -> Self:
+        """Answer for a catalogue and its log with towers trained elsewhere.
+
+        Raises
+        ------
+        DataError
+            No item of the catalogue has a feature vector.
+        """
+        rows = self._settle(data, features)
+        self.network = network
+        self._finish(FeatureBank.fit(features.matrix, rows, self.settings.scale))
+        self.trained_on = "elsewhere"
+        return self
+
+    def _finish(self, bank: FeatureBank) -> None:
+        self._remember(bank)
+        self.network.cpu()
+        self.mean, self.std = bank.mean.cpu(), bank.std.cpu()
+
+    def _batches(self, sampler: Sampler, seed: int, epoch: int, triples: int) -> Iterator[Triples]:
+        size = self.settings.batch_size
+        for number, start in enumerate(range(0, triples, size)):
+            yield sampler.batch(seed, epoch, number, min(size, triples - start))
+
+    def _run_key(self, inputs: FitInputs) -> str:
+        assert inputs.table is not None
+        facts = [
+            self.name,
+            self.config(),
+            inputs.data.fingerprint,
+            inputs.table.fingerprint.to_dict(),
+            inputs.seed,
+        ]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    @torch.inference_mode()
+    def _remember(self, bank: FeatureBank) -> None:
+        """Keep every item's vector: with pooling after the item tower nothing else is needed to answer."""
+        self.network.eval()
+        vectors = torch.zeros(len(bank), ITEM_LAYERS[-1])
+        present = torch.from_numpy(np.flatnonzero(bank.present))
+        for block in present.split(BLOCK):
+            vectors[block] = self.network.item_tower(bank.take(block.to(bank.mean.device))).cpu()
+        self.item_vectors = vectors
+
+    # ------------------------------------------------------------------ scoring
+
+    @torch.inference_mode()
+    def user_vectors(self, profiles: Ragged, guests: FloatArray | None = None) -> FloatArray:
+        """User vectors of some profiles (rows of `item_ids`, guests beyond), shape (profiles, 200)."""
+        vectors = self.item_vectors
+        if guests is not None:
+            raw = (torch.from_numpy(np.asarray(guests, np.float32)) - self.mean) / self.std
+            vectors = torch.cat([vectors, self.network.item_tower(raw)])
+        if self.settings.profile_cap is not None:
+            profiles = profiles.last(self.settings.profile_cap)
+        device = self.network.item[0].weight.device
+        members, offsets = torch.from_numpy(profiles.values), torch.from_numpy(profiles.offsets[:-1].copy())
+        used, places = torch.unique(members, return_inverse=True)
+        users = self.network.user_tower(vectors[used].to(device), places.to(device), offsets.to(device))
+        return users.cpu().numpy()
+
+    def _score(
+        self, profiles: Ragged, user_ids: Sequence[str | None], guests: FloatArray | None
+    ) -> FloatArray:
+        return self.user_vectors(profiles, guests) @ self.item_vectors.numpy().T
+
+    @torch.inference_mode()
+    def _similarity(self, items: IntArray, guests: FloatArray | None) -> FloatArray:
+        vectors = self.item_vectors
+        if guests is not None:
+            raw = (torch.from_numpy(np.asarray(guests, np.float32)) - self.mean) / self.std
+            vectors = torch.cat([vectors, self.network.item_tower(raw)])
+        unit = F.normalize(vectors, dim=1)
+        return (unit[torch.from_numpy(items)] @ unit[: len(self.item_ids)].T).numpy()
+
+    # ------------------------------------------------------------------ files
+
+    def _arrays(self) -> Arrays:
+        weights = {f"network.{name}": value.numpy() for name, value in self.network.state_dict().items()}
+        return {
+            **weights,
+            "item_vectors": self.item_vectors.numpy(),
+            "feature_mean": self.mean.numpy(),
+            "feature_std": self.std.numpy(),
+        }
+
+    def _restore(self, arrays: Arrays) -> None:
+        self.mean, self.std = (torch.from_numpy(arrays[f"feature_{name}"]) for name in ("mean", "std"))
+        self.network = CuratorNetwork(len(self.mean), self.settings.pooling)
+        weights = {
+            name.removeprefix("network."): torch.from_numpy(value)
+            for name, value in arrays.items()
+            if name.startswith("network.")
+        }
+        self.network.load_state_dict(weights)
+        self.network.eval()
+        self.item_vectors = torch.from_numpy(arrays["item_vectors"])
+
+
+VALIDATION_TRIPLES = 50_000
+
+
+@torch.inference_mode()
+def _accuracy(scorer: _TripleScorer, batches: Iterator[Triples]) -> float:
+    """Share of triples in the right order; a tie counts as wrong (as in the authors' code)."""
+    right = [(positive > negative) for positive, negative in map(scorer.pair_scores, batches)]
+    return float(torch.cat(right).float().mean())
+
+
+def _dense(dim: int, sizes: Sequence[int]) -> list[nn.Linear]:
+    widths = [dim, *sizes]
+    return [nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)]

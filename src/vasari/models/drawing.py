@@ -1,0 +1,61 @@
+"""From a log and its feature table to the sampler that a model trains with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from vasari.data.cases import Cases
+from vasari.data.dataset import Dataset
+from vasari.data.histories import Histories
+from vasari.features.clusters import visual_clusters
+from vasari.features.table import FeatureTable
+from vasari.sampling.context import SamplingContext
+from vasari.sampling.leaks import verify_disjoint
+from vasari.sampling.sampler import Sampler
+
+IntArray = npt.NDArray[np.int64]
+
+
+def triple_sampler(
+    data: Dataset,
+    histories: Histories,
+    hidden: Cases,
+    table: FeatureTable,
+    rows: IntArray,
+    mixture: str | Mapping[str, float] = "guidelines",
+    profile_cap: int | None = None,
+    seed: int = 0,
+) -> Sampler:
+    """Cluster the pictures, check that nothing hidden is trained on, and build the sampler.
+
+    Parameters
+    ----------
+    data
+        The catalogue's artists are read from here.
+    histories
+        What may be trained on.
+    hidden
+        What may not; see `vasari.sampling.leaks.verify_disjoint`.
+    table, rows
+        Feature table, and its row for every item of the catalogue (-1 without a picture).
+    mixture, profile_cap
+        As for `Sampler`.
+    seed
+        Of the clustering.
+
+    Raises
+    ------
+    DataError
+        A hidden interaction is in `histories`.
+    """
+    verify_disjoint(histories, hidden)
+    present = rows >= 0
+    clusters = visual_clusters(table, seed=seed)
+    labels = np.where(present, clusters.labels[rows], -1)
+    space = np.zeros((len(rows), clusters.space.shape[1]), dtype=np.float32)
+    space[present] = clusters.space[rows[present]]
+    context = SamplingContext(histories, data.catalogue.artists, labels, space)
+    return Sampler(context, mixture, profile_cap)
