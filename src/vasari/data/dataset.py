@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,7 +20,7 @@ from vasari.core.files import atomic_path, read_json, sha256_file
 from vasari.data.admit_catalogue import admit_catalogue
 from vasari.data.admit_log import admit_interactions
 from vasari.data.catalogue import Catalogue
-from vasari.data.door import Action, Door, Policy
+from vasari.data.door import Door, Policy
 from vasari.data.histories import Histories
 from vasari.data.interactions import Interactions
 from vasari.data.preference import SCORES_FILE, USERS_FILE, Preference
@@ -172,9 +172,9 @@ class Dataset:
         *,
         mapping: Mapping[str, str] | None = None,
         simulated: str | None = None,
-        on_unknown: Literal["raise", "drop"] = "raise",
-        on_duplicate: Action = "keep",
-        on_bad_row: Literal["raise", "drop"] = "raise",
+        on_unknown: str = "raise",
+        on_duplicate: str = "keep",
+        on_bad_row: str = "raise",
     ) -> Dataset:
         """Take data frames of pandas, Polars, pyarrow, or anything with the Arrow PyCapsule interface.
 
@@ -193,7 +193,7 @@ class Dataset:
         DoorError
             The data is refused; the error carries the whole report.
         """
-        door = Door(Policy(on_unknown, on_duplicate, on_bad_row))
+        door = Door(Policy.of(on_unknown, on_duplicate, on_bad_row))
         frames = {"catalogue": catalogue, "interactions": interactions}
         tables = {role: from_frame(data, role) for role, data in frames.items() if data is not None}
         tables = map_columns(tables, mapping)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from vasari.core.errors import DataError, UsageError
 
@@ -28,12 +28,12 @@ class Policy:
         paths that leave the image folder: ``"raise"`` or ``"drop"``.
     """
 
-    on_unknown: Literal["raise", "drop"] = "raise"
+    on_unknown: Action = "raise"
     on_duplicate: Action = "keep"
-    on_bad_row: Literal["raise", "drop"] = "raise"
+    on_bad_row: Action = "raise"
 
     @property
-    def on_collision(self) -> Literal["raise", "drop"]:
+    def on_collision(self) -> Action:
         """What happens to duplicates that cannot be kept."""
         return "drop" if self.on_duplicate == "drop" else "raise"
 
@@ -45,6 +45,11 @@ class Policy:
         ):
             if getattr(self, name) not in allowed:
                 raise UsageError(f"{name} is {getattr(self, name)!r}; it can be {', '.join(allowed)}")
+
+    @classmethod
+    def of(cls, on_unknown: str, on_duplicate: str, on_bad_row: str) -> Policy:
+        """Take words as a command line has them; `UsageError` if one is not allowed."""
+        return cls(cast("Action", on_unknown), cast("Action", on_duplicate), cast("Action", on_bad_row))
 
 
 @dataclass(frozen=True)
@@ -108,20 +113,20 @@ class DoorReport:
         """Number of rows left out, over all files."""
         return sum(problem.count for problem in self.problems if problem.action == "drop")
 
-    def __str__(self) -> str:
+    def lines(self) -> list[str]:
+        """Write one line per fact and per problem."""
         facts = [
             f"{name}: {value:,}" if isinstance(value, int) else f"{name}: {value}"
             for name, value in self.facts.items()
         ]
-        return "\n".join([*facts, *map(str, self.problems)])
+        return [*facts, *map(str, self.problems)]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as JSON types."""
-        return {
-            "facts": dict(self.facts),
-            "dropped": self.dropped,
-            "problems": [asdict(problem) for problem in self.problems],
-        }
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return the problems as JSON types."""
+        return [asdict(problem) for problem in self.problems]
 
 
 class DoorError(DataError):

@@ -46,8 +46,15 @@ class Histories:
         users = user_ids.rows(interactions["user_id"])
         items = item_ids.rows(interactions["item_id"])
         times = interactions["timestamp"].dt.epoch("us").to_numpy().astype(np.int64)
-        order = np.lexsort((np.arange(len(times)), times, users))
+        order = cls.time_order(interactions, user_ids)
         return cls.from_sorted(user_ids, item_ids, users[order], items[order], times[order])
+
+    @staticmethod
+    def time_order(interactions: pl.DataFrame, user_ids: Ids) -> IntArray:
+        """Row of the log behind every interaction of the histories, shape (interactions,)."""
+        users = user_ids.rows(interactions["user_id"])
+        # lexsort is stable: file order decides within one timestamp.
+        return np.lexsort((interactions["timestamp"].dt.epoch("us").to_numpy(), users))
 
     @classmethod
     def from_sorted(

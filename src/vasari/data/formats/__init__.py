@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
 
 from vasari.core.errors import NotFoundError, UsageError
-from vasari.data.door import Action, Policy
+from vasari.data.door import Policy
 from vasari.data.formats.base import Imported, Options
 from vasari.data.formats.movielens import read_movielens
 from vasari.data.formats.plain import read_plain
@@ -43,9 +42,9 @@ def read(
     mapping: Mapping[str, str] | None = None,
     images: str | Path | None = None,
     threshold: float = 4.0,
-    on_unknown: Literal["raise", "drop"] = "raise",
-    on_duplicate: Action = "keep",
-    on_bad_row: Literal["raise", "drop"] = "raise",
+    on_unknown: str = "raise",
+    on_duplicate: str = "keep",
+    on_bad_row: str = "raise",
     name: str | None = None,
 ) -> Imported:
     """Read a foreign dataset.
@@ -82,6 +81,6 @@ def read(
         raise UsageError(f"there is no format {format!r}; the formats are {', '.join(FORMATS)}")
     if not source.is_dir():
         raise NotFoundError(f"the source {source} is no folder; name the folder that holds the tables")
-    policy = Policy(on_unknown, on_duplicate, on_bad_row)
+    policy = Policy.of(on_unknown, on_duplicate, on_bad_row)
     root = None if images is None else Path(images)
     return FORMATS[format](source, Options(mapping or {}, root, threshold, policy, name))
