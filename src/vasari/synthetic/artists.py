@@ -5,29 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from vasari.core.seeds import generator
 from vasari.synthetic.canvas import Habits, Size
 from vasari.synthetic.colour import FloatArray, Palette, invent_palette
+from vasari.synthetic.names import FIRST, LAST
 from vasari.synthetic.styles import STYLES
 
 # width over height of the formats canvases are sold in
 FORMATS = (0.5, 0.67, 0.75, 0.8, 1.0, 1.25, 1.33, 1.5, 2.0, 2.35)
-
-_FIRST = (
-    "Ada Alba Amara Anselm Aurel Bela Bruna Calla Casimir Clea Dario Delia Edda Elio Emeka Enzo Fadila Fenna Gaspar Greta "
-    "Hana Hedda Idris Ilse Imre Ines Ivo Jarek Jola Jun Kaia Kenji Lale Leda Linus Livia Lucan Maite Malik Marta Mirek "
-    "Nadia Nils Noor Oda Odile Orso Oskar Paloma Pell Petra Quirin Rafa Renske Rosa Ruben Saskia Selma Sefa Tadeo Tamsin "
-    "Thea Tilda Ugo Ulla Vesna Viggo Wanda Wren Xenia Yael Yusuf Zora"
-).split()
-_LAST = (
-    "Abendroth Achterberg Albarran Almasy Ashgrove Balestra Bellweather Bergstrand Bielak Brandauer Calloway Castellane "
-    "Corvino Dahlgren Delacourt Drayton Eisner Ekwueme Esterhaze Fairwind Falkenrath Fontanel Galloway Garavelli Grunewald "
-    "Halloran Hartwin Hoshizaki Iversholt Jankovar Kestrel Kirchwald Kurosaki Lachenal Lindqvarn Lorimer Macalister "
-    "Marchetto Marrowby Mondriel Nakadai Nordhaven Oduyale Okonjo Ostrander Palmgren Pellerin Quillfeather Ravensworth "
-    "Rosenquill Sandoval Sarkany Sayegh Silvestrin Solberg Szalai Tamburlaine Thornquist Tolvanen Ullring Valcourt Vantongel "
-    "Varga Verhaelen Vogelsang Wexholm Windermere Yamashiro Zabriskie Zielony"
-).split()
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +71,7 @@ class Commission:
 def invent_artists(seed: int, count: int) -> list[Artist]:
     """Invent `count` artists; every style finds about equally many who make it their own."""
     rng = generator(seed, "artists")
-    pairs = len(_FIRST) * len(_LAST)
+    pairs = len(FIRST) * len(LAST)
     names = np.concatenate([rng.permutation(pairs) for _ in range(-(-count // pairs))])[:count]
     main = np.concatenate([rng.permutation(len(STYLES)) for _ in range(-(-count // len(STYLES)))])[:count]
     return [_artist(seed, number, int(names[number]), int(main[number])) for number in range(count)]
@@ -92,9 +79,9 @@ def invent_artists(seed: int, count: int) -> list[Artist]:
 
 def _artist(seed: int, number: int, name_number: int, main: int) -> Artist:
     rng = generator(seed, "artist", number)
-    first, last = divmod(name_number, len(_LAST))
-    name = f"{_FIRST[first]} {_LAST[last]}"
-    if generation := number // (len(_FIRST) * len(_LAST)):  # more artists than names: the younger ones
+    first, last = divmod(name_number, len(LAST))
+    name = f"{FIRST[first]} {LAST[last]}"
+    if generation := number // (len(FIRST) * len(LAST)):  # more artists than names: the younger ones
         name += f" {'I' * min(generation + 1, 3)}" if generation < 3 else f" the {generation + 1}th"
     styles = list(STYLES)
     visits = int(rng.integers(1, 3))
@@ -126,7 +113,9 @@ def commission_works(seed: int, artists: list[Artist], works: int, size: int) ->
     output = np.exp(rng.normal(0, 0.7, len(artists)))
     extra = rng.choice(len(artists), size=works - len(artists), p=output / output.sum())
     makers = rng.permutation(np.concatenate([np.arange(len(artists)), extra]))
-    return [_commission(seed, number, int(maker), artists[maker], size) for number, maker in enumerate(makers)]
+    return [
+        _commission(seed, number, int(maker), artists[maker], size) for number, maker in enumerate(makers)
+    ]
 
 
 def _commission(seed: int, number: int, row: int, artist: Artist, size: int) -> Commission:
@@ -162,14 +151,17 @@ def look_vectors(commissions: list[Commission]) -> FloatArray:
     )
     tones[:, [0, 3, 6]] *= 0.5  # lightness spans a wider range of numbers than hue does
     hand = np.array(
-        [[c.habits.weight, c.habits.density, c.habits.texture, c.habits.contrast, c.habits.wobble] for c in commissions]
+        [
+            [c.habits.weight, c.habits.density, c.habits.texture, c.habits.contrast, c.habits.wobble]
+            for c in commissions
+        ]
     )
     aspect = np.log([[c.size[0] / c.size[1]] for c in commissions])
     blocks = [(np.eye(len(names))[style], 0.20), (traits, 0.20), (tones, 0.38), (hand, 0.18), (aspect, 0.04)]
     return np.concatenate([scaled_block(values, share) for values, share in blocks], axis=1)
 
 
-def scaled_block(values: np.ndarray, share: float) -> FloatArray:
+def scaled_block(values: npt.NDArray[np.floating], share: float) -> FloatArray:
     """`values`, shape (works, d), centred and scaled so that their variances sum to `share`."""
     centred = values - values.mean(axis=0)
     total = float(centred.var(axis=0).sum())

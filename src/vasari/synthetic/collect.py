@@ -19,7 +19,7 @@ from vasari.data.stock import ALWAYS, NEVER
 from vasari.synthetic.artists import scaled_block
 from vasari.synthetic.colour import FloatArray
 from vasari.synthetic.looks import pixel_looks
-from vasari.synthetic.market import DAY, SECOND, Market, hang, trade, visit
+from vasari.synthetic.market import DAY, Market, hang, trade, visit
 from vasari.synthetic.taste import Taste, invent_collectors, qualities, utilities
 
 IntArray = npt.NDArray[np.int64]
@@ -79,7 +79,7 @@ def simulate_collectors(
     space = _space(catalogue, looks, taste_columns, taste, progress)
     artists = catalogue.artists
     quality = qualities(artists, None if skills is None else np.asarray(skills, np.float32), seed)
-    people = invent_collectors(space, artists, collectors, seed, taste)
+    people = invent_collectors(artists, collectors, seed)
     scores = utilities(people, space, artists, quality, taste)
 
     enters, leaves, originals = _terms(catalogue, seed, market)
@@ -104,7 +104,13 @@ def simulate_collectors(
     sold[sales.works] = True
     completed = _completed(catalogue, enters, np.where(sold & originals, NEVER, leaves), originals)
     told = f"The collectors are simulated: {collectors:,} invented people chose by look, artist and quality"
-    return Dataset(completed, Interactions(log), name, f"{told} (seed {seed}); nobody bought anything.", Preference(user_ids, scores))
+    return Dataset(
+        completed,
+        Interactions(log),
+        name,
+        f"{told} (seed {seed}); nobody bought anything.",
+        Preference(user_ids, scores),
+    )
 
 
 def _space(
@@ -138,7 +144,9 @@ def _space(
                 f"taste column {column!r} is not in the catalogue; it has {catalogue.frame.columns!r}"
             )
         codes = catalogue.frame[column].cast(pl.String).fill_null("").rank("dense").to_numpy().astype(int) - 1
-        blocks.append(scaled_block(np.eye(codes.max() + 1, dtype=np.float32)[codes], taste.columns / len(columns)))
+        blocks.append(
+            scaled_block(np.eye(codes.max() + 1, dtype=np.float32)[codes], taste.columns / len(columns))
+        )
     return np.concatenate(blocks, axis=1)
 
 
@@ -165,13 +173,10 @@ def _completed(
     """The catalogue with the columns that the simulator had to draw; those it had stay as they were."""
     drawn = {
         "added_at": pl.Series(enters, dtype=pl.Int64).cast(TIME),
-        "removed_at": pl.select(
-            pl.when(pl.lit(pl.Series(leaves)) != NEVER).then(pl.lit(pl.Series(leaves)))
-        ).to_series().cast(TIME),
+        "removed_at": pl.select(pl.when(pl.lit(pl.Series(leaves)) != NEVER).then(pl.lit(pl.Series(leaves))))
+        .to_series()
+        .cast(TIME),
         "original": pl.Series(originals),
     }
     new = [values.alias(name) for name, values in drawn.items() if name not in catalogue.frame.columns]
     return Catalogue(catalogue.frame.with_columns(new), catalogue.image_root)
-
-
-__all__ = ["SECOND", "simulate_collectors"]

@@ -93,7 +93,8 @@ def fit_gamut(lab: npt.ArrayLike) -> FloatArray:
     colours[:, 0] = np.clip(colours[:, 0], 0.03, 0.985)
     if _inside(colours).all():
         return colours
-    low, high = np.zeros(len(colours), np.float32), np.ones(len(colours), np.float32)
+    low: FloatArray = np.zeros(len(colours), np.float32)
+    high: FloatArray = np.ones(len(colours), np.float32)
     for _ in range(12):
         middle = (low + high) / 2
         inside = _inside(colours * np.stack([np.ones_like(middle), middle, middle], axis=1))

@@ -35,7 +35,11 @@ def _open(path: Path) -> npt.NDArray[np.uint8]:
 
 def _cells(channel: FloatArray) -> list[float]:
     rows = np.array_split(channel, _CELLS, axis=0)
-    return [float(cell.mean()) if cell.size else 0.0 for row in rows for cell in np.array_split(row, _CELLS, axis=1)]
+    return [
+        float(cell.mean()) if cell.size else 0.0
+        for row in rows
+        for cell in np.array_split(row, _CELLS, axis=1)
+    ]
 
 
 def describe_pixels(rgb: npt.NDArray[np.uint8]) -> list[FloatArray]:
@@ -73,7 +77,9 @@ def describe_pixels(rgb: npt.NDArray[np.uint8]) -> list[FloatArray]:
     directions = np.sqrt(directions / max(float(directions.sum()), 1e-6))
     edges = [float((strength > level).mean()) for level in (0.02, 0.06, 0.15)]
     coarse = np.asarray(
-        Image.fromarray(light).resize((max(1, light.shape[1] // 4), max(1, light.shape[0] // 4)), Image.Resampling.BOX)
+        Image.fromarray(light).resize(
+            (max(1, light.shape[1] // 4), max(1, light.shape[0] // 4)), Image.Resampling.BOX
+        )
     )
     rough = [float(strength.mean()), float(np.std(coarse)), float(np.std(strength))]
 
@@ -127,4 +133,6 @@ def pixel_looks(
 
 def _standard(block: FloatArray) -> FloatArray:
     deviation = block.std(axis=0)
-    return np.asarray((block - block.mean(axis=0)) / np.where(deviation > 1e-6, deviation, 1), dtype=np.float32)
+    return np.asarray(
+        (block - block.mean(axis=0)) / np.where(deviation > 1e-6, deviation, 1), dtype=np.float32
+    )

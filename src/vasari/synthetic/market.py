@@ -10,7 +10,7 @@ import numpy.typing as npt
 from vasari.core.errors import UsageError
 from vasari.core.progress import bar
 from vasari.core.seeds import generator
-from vasari.data.stock import ALWAYS, NEVER
+from vasari.data.stock import NEVER
 from vasari.synthetic.colour import FloatArray
 
 IntArray = npt.NDArray[np.int64]
@@ -18,6 +18,8 @@ BoolArray = npt.NDArray[np.bool_]
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
+# deviations of the logarithms: .85 leaves 29% of the collectors with two or more baskets (UGallery: 25%)
+BASKETS_DEVIATION, BASKET_DEVIATION = 0.85, 0.7
 OPENING = 1_388_534_400 * SECOND  # 1 January 2014, when UGallery's log begins
 
 
@@ -123,14 +125,13 @@ def hang(works: int, seed: int, market: Market) -> tuple[IntArray, IntArray]:
 def visit(collectors: int, start: int, stop: int, seed: int, market: Market) -> Sessions:
     """When each collector comes between `start` and `stop`, and how much each time.
 
-    Baskets per collector and works per basket are log-normal; who comes often also buys a little more
-    each time. The time between two visits is log-normal with a median of three months. No two visits
-    fall on the same second.
+    Baskets per collector and works per basket are log-normal, and so is the time between two visits, with
+    a median of three months. No two visits fall on the same second.
     """
     rng = generator(seed, "visits")
-    counts = log_normal_sizes(rng, collectors, market.mean_baskets, 1.15, 60)
+    counts = log_normal_sizes(rng, collectors, market.mean_baskets, BASKETS_DEVIATION, 60)
     who = np.repeat(np.arange(collectors), counts)
-    sizes = log_normal_sizes(rng, len(who), market.mean_basket, 0.85, 21)
+    sizes = log_normal_sizes(rng, len(who), market.mean_basket, BASKET_DEVIATION, 21)
     gaps = np.exp(rng.normal(np.log(90), 1.1, len(who))) * DAY
     first = np.r_[0, np.cumsum(counts)[:-1]]
     elapsed = np.cumsum(gaps) - np.repeat(np.cumsum(gaps)[first], counts)
@@ -196,6 +197,3 @@ def trade(
             when += [time] * len(bought)
     as_array = [np.array(column, dtype=np.int64) for column in (who, what, when)]
     return Sales(as_array[0], as_array[1], as_array[2])
-
-
-__all__ = ["ALWAYS", "NEVER", "Market", "Sales", "Sessions", "hang", "log_normal_sizes", "trade", "visit"]

@@ -17,7 +17,7 @@ from vasari.synthetic.canvas import (
     smoothstep,
     tremble,
 )
-from vasari.synthetic.colour import Palette, blend, shade, warm_light
+from vasari.synthetic.colour import FloatArray, Palette, blend, shade, warm_light
 
 
 def colour_fields(rng: np.random.Generator, palette: Palette, habits: Habits, size: Size) -> Image.Image:
@@ -57,7 +57,6 @@ def colour_fields(rng: np.random.Generator, palette: Palette, habits: Habits, si
 
 def stripes(rng: np.random.Generator, palette: Palette, habits: Habits, size: Size) -> Image.Image:
     """Bands of unequal width, brushed along their length, upright, level or slanted."""
-    width, height = size
     x, y = grid(size)
     slant = float(rng.choice([0.0, np.pi / 2, np.pi / 4, -np.pi / 6], p=[0.46, 0.34, 0.1, 0.1]))
     wave = habits.wobble * 2.2 * smooth_noise(rng, size, 70) if habits.wobble > 0.1 else 0.0
@@ -80,7 +79,7 @@ def stripes(rng: np.random.Generator, palette: Palette, habits: Habits, size: Si
     to_edge = edges[band] - position
     ahead = smoothstep(1.2, -0.2, to_edge.astype(np.float32)) * 0.5
     behind = smoothstep(1.2, -0.2, (position - np.r_[low - 9, edges][band]).astype(np.float32)) * 0.5
-    lab = colours[band]
+    lab: FloatArray = colours[band]
     lab = lab + ahead[..., None] * (colours[np.minimum(band + 1, count - 1)] - lab)
     lab = lab + behind[..., None] * (colours[np.maximum(band - 1, 0)] - lab)
     canvas = Canvas(size, palette.ground)

@@ -92,7 +92,6 @@ def facets(rng: np.random.Generator, palette: Palette, habits: Habits, size: Siz
     """Crystal: a triangulation whose faces catch one light, the colours drifting across the sheet."""
     from scipy.spatial import Delaunay
 
-    width, height = size
     count = int(habits.between(26, 150))
     inner = rng.uniform(-0.08, 1.08, (count, 2))
     if rng.random() < 0.5:  # crowd the points towards a centre

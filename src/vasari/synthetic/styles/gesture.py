@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from vasari.synthetic.canvas import (
@@ -111,7 +112,7 @@ def ink(rng: np.random.Generator, palette: Palette, habits: Habits, size: Size) 
     black = palette.ink if light else shade(palette.lightest, 0.05, 0.4)
     unit = min(size)
     fibre = layered_noise(rng, size, 5, 3)
-    strokes: list[tuple[np.ndarray, float]] = []
+    strokes: list[tuple[npt.NDArray[np.float64], float]] = []
     motif = str(rng.choice(["enso", "signs", "grass"], p=[0.3, 0.45, 0.25]))
     if motif == "enso":
         turn = rng.uniform(0, 2 * np.pi) + np.linspace(0, 2 * np.pi * rng.uniform(0.86, 0.98), 14)

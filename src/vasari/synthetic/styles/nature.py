@@ -167,7 +167,7 @@ def waves(rng: np.random.Generator, palette: Palette, habits: Habits, size: Size
         gap = min(size) * habits.between(0.034, 0.017)
         for echo in range(1, int(habits.between(2, 6))):
             sheet.draw.line(
-                flat(line + [0, gap * echo]), fill=fine, width=max(1, line_width - 1), joint="curve"
+                flat(np.add(line, (0, gap * echo))), fill=fine, width=max(1, line_width - 1), joint="curve"
             )
         foam = rgb(shade(palette.lightest, 0.1, 0.4))
         sheet.draw.line(flat(line), fill=foam, width=line_width + 2, joint="curve")

@@ -23,7 +23,7 @@ from vasari.synthetic.canvas import (
     smoothstep,
     tremble,
 )
-from vasari.synthetic.colour import Palette, blend, shade
+from vasari.synthetic.colour import FloatArray, Palette, blend, shade
 
 Points = npt.NDArray[np.float64]
 
@@ -141,14 +141,16 @@ def cutouts(rng: np.random.Generator, palette: Palette, habits: Habits, size: Si
         block = strong[int(rng.integers(len(strong)))]
         jitter = rng.uniform(-0.02, 0.02, 4) * side * habits.wobble
         sheet.draw.rectangle(
-            flat(np.array([left, top, left + wide + 1, top + tall + 1]) + [*jitter]), fill=rgb(block)
+            flat(np.array([left, top, left + wide + 1, top + tall + 1]) + jitter), fill=rgb(block)
         )
         far = np.argsort(-np.abs(strong - block).sum(axis=1))[:4]
         for _ in range(int(habits.between(1, 3.4))):
             shape = shapes[int(rng.choice(3, p=[s[1] for s in shapes]))][0]
             x, y = left + wide * rng.uniform(0.35, 0.65), top + tall * rng.uniform(0.35, 0.65)
             outline = shape(rng, x, y, min(wide, tall) * rng.uniform(0.6, 0.95), rng.uniform(0, 2 * np.pi))
-            sheet.draw.polygon(flat(outline + [1.2, 1.6]), fill=rgb(shade(block, -0.07)))  # the paper's edge
+            sheet.draw.polygon(
+                flat(np.add(outline, (1.2, 1.6))), fill=rgb(shade(block, -0.07))
+            )  # the paper's edge
             sheet.draw.polygon(flat(outline), fill=rgb(strong[int(rng.choice(far))]))
     image = sheet.image()
     gouache = 1 + 0.02 * (0.4 + habits.texture) * bristles(rng, size, bool(rng.random() < 0.5))
@@ -160,7 +162,6 @@ def cutouts(rng: np.random.Generator, palette: Palette, habits: Habits, size: Si
 
 def weave(rng: np.random.Generator, palette: Palette, habits: Habits, size: Size) -> Image.Image:
     """Cloth: coloured warp and weft passing over and under, plain, twill or basket (after Anni Albers)."""
-    width, height = size
     pitch = max(3, round(habits.between(7.5, 3.2) * max(size) / 320))
     x, y = grid(size)
     sway_x = 0.9 * habits.wobble * smooth_noise(rng, size, 60)
@@ -169,7 +170,7 @@ def weave(rng: np.random.Generator, palette: Palette, habits: Habits, size: Size
     warp, weft = px.astype(np.int32), py.astype(np.int32)
     ends, picks = int(warp.max()) + 1, int(weft.max()) + 1
 
-    def threads(n: int) -> np.ndarray:
+    def threads(n: int) -> FloatArray:
         motif = int(rng.integers(3, 8))
         runs = np.repeat(np.arange(motif), rng.integers(2, 12, motif))
         return np.asarray(palette.pick(rng, motif)[np.resize(runs, n)], dtype=np.float32)
