@@ -8,8 +8,8 @@ import vasari
 from vasari.core.errors import DataError, NotFoundError, UsageError
 from vasari.data.ragged import Ragged
 from vasari.models import CuratorNet
-from vasari.models.curatornet import CuratorNetwork, _TripleScorer
 from vasari.models.bank import FeatureBank
+from vasari.models.curatornet import CuratorNetwork, _TripleScorer
 from vasari.sampling.triples import Triples
 
 

@@ -14,7 +14,7 @@ from vasari.core.errors import VasariError
 
 app = typer.Typer(
     name="vasari",
-    help="Recommend art by looking at it: from a folder of pictures and a log to recommendations one can check.",
+    help="Recommend art by looking at it: from pictures and a log to recommendations one can check.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,

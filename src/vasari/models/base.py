@@ -150,7 +150,7 @@ class Recommender(ABC, Generic[S]):
         """Take over ids, profiles and stock; returns the feature row of every item, -1 without one."""
         if self.needs_features and features is None:
             raise UsageError(f"{self.name} looks at pictures: pass features=vasari.extract(data)")
-        rows = np.full(len(data.catalogue), -1, dtype=np.int64)
+        rows: IntArray = np.full(len(data.catalogue), -1, dtype=np.int64)
         if features is not None:
             rows = features.align(data.catalogue.ids)
         if self.needs_features and not (rows >= 0).any():
@@ -168,7 +168,7 @@ class Recommender(ABC, Generic[S]):
         self.available: BoolArray = data.stock.leaves > now
         counts = np.bincount(self.profiles.values, minlength=len(self.item_ids))
         self.popularity: FloatArray = counts.astype(np.float32)
-        self.fingerprint = features.fingerprint.to_dict() if self.needs_features and features else None
+        self.fingerprint = features.fingerprint.to_json() if self.needs_features and features else None
         return rows
 
     @abstractmethod
@@ -221,7 +221,7 @@ class Recommender(ABC, Generic[S]):
         self._require_fit()
         count = len(self.item_ids)
         total = count + (0 if guests is None else len(guests))
-        if profiles.values.size and not (0 <= profiles.values.min() and profiles.values.max() < total):
+        if profiles.values.size and not (profiles.values.min() >= 0 and profiles.values.max() < total):
             raise UsageError(f"profile item numbers must lie in 0..{total - 1}")
         usable = np.concatenate([self.scorable, np.ones(total - count, dtype=bool)])
         clean = distinct(profiles.where(usable[profiles.values]), total)
@@ -285,7 +285,7 @@ class Recommender(ABC, Generic[S]):
             A user or item is unknown.
         """
         self._require_fit()
-        if (users is None) == (profile is None and images is None):
+        if (users is not None) == (profile is not None or images is not None):
             raise UsageError("recommend needs either users=[...] or profile=[...] and/or images=[...]")
         if k < 1:
             raise UsageError(f"k={k} must be at least 1")
@@ -385,8 +385,9 @@ class Recommender(ABC, Generic[S]):
         if self.fingerprint is None:
             raise UsageError(f"{self.name} does not look at pictures; pass item ids instead of images")
         from vasari.features.extractor import Extractor
+        from vasari.features.fingerprint import Fingerprint
 
-        return Extractor.from_fingerprint(self.fingerprint).encode(images)
+        return Extractor.from_fingerprint(Fingerprint.from_json(self.fingerprint)).encode(images)
 
     def _require_fit(self) -> None:
         if not self.fitted:

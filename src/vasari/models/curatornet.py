@@ -21,6 +21,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from vasari.core.devices import choose_device
 from vasari.core.errors import UsageError
 from vasari.core.seeds import generator
 from vasari.data.dataset import Dataset
@@ -41,7 +43,6 @@ from vasari.models.registry import register
 from vasari.models.validation import Validator, hold_out
 from vasari.sampling.sampler import Sampler
 from vasari.sampling.triples import Triples
-from vasari.training.device import choose_device
 from vasari.training.loop import TrainingSettings, train
 
 ITEM_LAYERS = (200, 200)
@@ -158,7 +159,7 @@ class _TripleScorer(nn.Module):
             np.concatenate([members, batch.positive, batch.negative]), return_inverse=True
         )
         at = torch.from_numpy(places).to(self.device)
-        members_at, positive_at, negative_at = at.split([len(members), len(batch), len(batch)])
+        members_at, positive_at, negative_at = torch.split(at, [len(members), len(batch), len(batch)])
         vectors = self.network.item_tower(self.bank.take(torch.from_numpy(items).to(self.device)))
         offsets = torch.from_numpy(batch.profiles.offsets[:-1].copy()).to(self.device)
         users = self.network.user_tower(vectors, members_at, offsets)  # (distinct profiles, 200)
@@ -303,7 +304,7 @@ class CuratorNet(Recommender[CuratorNetSettings]):
             self.name,
             self.config(),
             inputs.data.fingerprint,
-            inputs.table.fingerprint.to_dict(),
+            inputs.table.fingerprint.to_json(),
             inputs.seed,
         ]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -314,7 +315,7 @@ class CuratorNet(Recommender[CuratorNetSettings]):
         self.network.eval()
         vectors = torch.zeros(len(bank), ITEM_LAYERS[-1])
         present = torch.from_numpy(np.flatnonzero(bank.present))
-        for block in present.split(BLOCK):
+        for block in torch.split(present, BLOCK):
             vectors[block] = self.network.item_tower(bank.take(block.to(bank.mean.device))).cpu()
         self.item_vectors = vectors
 
@@ -329,7 +330,7 @@ class CuratorNet(Recommender[CuratorNetSettings]):
             vectors = torch.cat([vectors, self.network.item_tower(raw)])
         if self.settings.profile_cap is not None:
             profiles = profiles.last(self.settings.profile_cap)
-        device = self.network.item[0].weight.device
+        device = next(self.network.parameters()).device
         members, offsets = torch.from_numpy(profiles.values), torch.from_numpy(profiles.offsets[:-1].copy())
         used, places = torch.unique(members, return_inverse=True)
         users = self.network.user_tower(vectors[used].to(device), places.to(device), offsets.to(device))
@@ -384,5 +385,4 @@ def _accuracy(scorer: _TripleScorer, batches: Iterator[Triples]) -> float:
 
 
 def _dense(dim: int, sizes: Sequence[int]) -> list[nn.Linear]:
-    widths = [dim, *sizes]
-    return [nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+    return [nn.Linear(a, b) for a, b in pairwise([dim, *sizes])]

@@ -7,6 +7,7 @@ draws what an unbroken one would have drawn.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -172,11 +173,11 @@ def _one_epoch(
         positive, negative = network.pair_scores(batch)  # type: ignore[operator]  # nn.Module hides the protocol's method
         loss = loss_of(positive, negative)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         losses.append(loss.detach())
     mean = float(torch.stack(losses).mean())
-    if mean != mean or mean in (float("inf"), float("-inf")):
+    if not math.isfinite(mean):
         raise VasariError(
             f"the loss became {mean} in epoch {epoch + 1}; lower learning_rate or scale the features "
             '(scale="zscore")'
