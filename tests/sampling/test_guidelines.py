@@ -15,14 +15,14 @@ RULES = ["G1", "G2", "G3", "G4", "G5", "G6", "uniform", "tutorial"]
 def make_gallery(seed: int) -> Gallery:
     """Up to 4 users and 14 items; missing pictures, unknown artists, repeats and duplicate images happen."""
     rng = np.random.default_rng(seed)
-    n, n_artists, n_clusters = rng.integers(2, 15), rng.integers(1, 8), rng.integers(1, 8)
+    n, n_artists, n_clusters = rng.integers(2, 15), rng.choice([1, 4, 8, 8, 8]), rng.choice([1, 4, 8, 8, 8])
     space = rng.standard_normal((n, 3))
     for copy in np.flatnonzero(rng.random(n) < 0.15):
         space[copy] = space[rng.integers(n)] * rng.uniform(0.5, 2)
     clusters = rng.integers(0, n_clusters, n) * 3
-    clusters[rng.random(n) < rng.choice([0, 0.1, 0.5])] = -1
+    clusters[rng.random(n) < rng.choice([0, 0.1, 0.4])] = -1
     artists = rng.integers(0, n_artists, n) + 7
-    artists[rng.random(n) < rng.choice([0, 0.1, 0.5])] = -1
+    artists[rng.random(n) < rng.choice([0, 0.1, 0.4])] = -1
     reach = 1 + rng.integers(n) ** 2 // n  # few favourites leave room for guidelines 1 to 3
     log = [
         [rng.integers(0, reach, rng.integers(1, 4)).tolist() for _ in range(rng.integers(1, 5))]

@@ -27,15 +27,14 @@ def below(rng: np.random.Generator, limits: IntArray) -> IntArray:
     A double times the limit is several times faster than `Generator.integers` with an array of
     limits; its bias is below limit / 2^53.
     """
-    drawn: npt.NDArray[np.float64] = rng.random(len(limits))
-    drawn *= limits
-    return drawn.astype(np.int64)
+    return (rng.random(len(limits)) * limits).astype(np.int64)
 
 
 def pick(rng: np.random.Generator, groups: Ragged, rows: IntArray) -> IntArray:
     """One value of each given row, uniform; no such row may be empty."""
     start = groups.offsets[rows]
-    return groups.values[start + below(rng, groups.offsets[rows + 1] - start)]
+    picked: IntArray = groups.values[start + below(rng, groups.offsets[rows + 1] - start)]
+    return picked
 
 
 def first_accepted(

@@ -207,9 +207,11 @@ def _keep_acceptable(
     with_n = c.cluster[q] == c.cluster[n]
     accepted &= with_p | ~with_n
     asked = np.flatnonzero(accepted & (with_p == with_n))
-    for start in range(0, len(asked), 512):  # three blocks of vectors stay in the cache
-        rows = asked[start : start + 512]
-        ahead = np.einsum("ij,ij->i", c.space[q[rows]], c.space[p[rows]] - c.space[n[rows]])
+    for start in range(0, len(asked), 256):  # three blocks of vectors stay in the cache
+        rows = asked[start : start + 256]
+        difference = c.space.take(p[rows], axis=0)
+        difference -= c.space.take(n[rows], axis=0)
+        ahead = np.einsum("ij,ij->i", c.space.take(q[rows], axis=0), difference)
         accepted[rows] = ahead > margin
 
 

@@ -44,7 +44,7 @@ def image_groups(clusters: IntArray, space: FloatArray) -> IntArray:
     directions /= np.maximum(np.linalg.norm(directions, axis=0), np.finfo(np.float32).tiny)
     shadows = space @ directions  # (works, projections)
     order = np.lexsort((shadows[:, 0], clusters))
-    order = order[np.einsum("ij,ij->i", space[order], space[order]) > 0]
+    order = order[np.einsum("ij,ij->i", space, space)[order] > 0]
 
     # Exact copies are neighbours in this order: keep the first of each run, so that a thousand
     # copies of one picture do not cost a million comparisons.

@@ -43,6 +43,14 @@ class ProfileBook:
         self._history_stop = history.offsets[owner + 1]
         self._basket_stop = basket_stop
         self._families = np.cumsum([0, places + n_works, places, places])  # first key of each family
+        # One profile, one key: without its last place, a stretch is a shorter stretch from the start.
+        place = np.arange(places)
+        history_stop = self._history_stop
+        alone = history_stop - self._start[:places] == 1
+        left_out = np.where(place == history_stop - 1, place - 1, place + self._families[2])
+        self._left_out = np.where(alone, place, left_out)
+        hidden = np.where(basket_stop == history_stop, left_out, place + self._families[1])
+        self._hidden = np.where(place == basket_stop - 1, place - 1, hidden)
 
     def up_to(self, place: IntArray) -> IntArray:
         """Keys of the histories up to and including each place."""
@@ -54,14 +62,12 @@ class ProfileBook:
         return keys
 
     def hidden_in_basket(self, place: IntArray) -> IntArray:
-        """Keys of the histories up to the end of each place's basket, without that place."""
-        keys: IntArray = place + self._families[1]
-        return keys
+        """Keys of the histories up to the end of each place's basket, of two or more, without that place."""
+        return self._hidden[place]
 
     def left_out(self, place: IntArray) -> IntArray:
         """Keys of the whole histories without each place; without all where nothing else is there."""
-        alone = self._history_stop[place] - self._start[place] == 1
-        return np.where(alone, place, place + self._families[2])
+        return self._left_out[place]
 
     def window(self, place: IntArray) -> IntArray:
         """Keys of the last works up to and including each place."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 IntArray = npt.NDArray[np.int64]
 
-_EXPANDED_AT_ONCE = 1 << 22
+_EXPANDED_AT_ONCE = 1 << 20
+_NONE = np.empty(0, dtype=np.int64)
 
 
 class Tastes:
@@ -48,46 +49,37 @@ class Tastes:
         bounds = np.searchsorted(cell_artist, np.arange(len(context.by_artist) + 1))
         cells_of_artist = Ragged(np.arange(len(keys)), bounds)
         sizes = self._works.lengths
+        bought = _bought(context, cell_of_known, len(keys))
 
-        # (user, liked artist) -> the artist's cells in clusters the user likes
+        # (user, liked artist) -> that artist's cells in clusters the user likes
         liked = context.liked_artists.ragged
         pair_user, pair_artist = liked.row_of_value, liked.values
-        parts = [(np.empty(0, np.int64), np.empty(0, np.int64))]
+        in_both = np.zeros(len(pair_user), dtype=np.int64)  # works of the pair's artist in liked clusters
+        cells, free, n_cells = [_NONE], [_NONE], np.zeros(len(pair_user), dtype=np.int64)
         for start, stop in _blocks(cells_of_artist.lengths[pair_artist]):
-            expanded = cells_of_artist.take(pair_artist[start:stop])
-            pair, cell = expanded.row_of_value + start, expanded.values
-            both = context.liked_clusters.has(pair_user[pair], cell_cluster[cell])
-            parts.append((pair[both], cell[both]))
-        entry_pair, entry_cell = (np.concatenate(column) for column in zip(*parts, strict=True))
-        entry_user = pair_user[entry_pair]
+            entries = cells_of_artist.take(pair_artist[start:stop])
+            pair, cell = entries.row_of_value, entries.values
+            both = np.flatnonzero(context.liked_clusters.has(pair_user[start + pair], cell_cluster[cell]))
+            pair, cell = pair[both], cell[both]
+            in_both[start:stop] = _total(pair, sizes[cell], stop - start)
+            left = sizes[cell] - bought(pair_user[start + pair], cell)
+            live = np.flatnonzero(left > 0)
+            cells.append(cell[live].astype(np.int32))
+            free.append(left[live])
+            n_cells[start:stop] = np.bincount(pair[live], minlength=stop - start)
 
         # Inclusion and exclusion: all - in liked clusters - by liked artists + both.
-        liked_clusters = context.liked_clusters.ragged
-        beyond = (
-            len(context.works)
-            - _total(liked_clusters.row_of_value, context.by_cluster.lengths[liked_clusters.values], n_users)
-            - _total(pair_user, context.by_artist.lengths[pair_artist], n_users)
-            + _total(entry_user, sizes[entry_cell], n_users)
+        clusters = context.liked_clusters.ragged
+        in_clusters = _total(clusters.row_of_value, context.by_cluster.lengths[clusters.values], n_users)
+        by_artists = _total(pair_user, context.by_artist.lengths[pair_artist], n_users)
+        self.has_beyond = (
+            len(context.works) - in_clusters - by_artists + _total(pair_user, in_both, n_users) > 0
         )
-        self.has_beyond = beyond > 0
 
-        # How many works of each such cell the user has not bought
-        cell_of_work = np.full(len(context.works), -1)
-        cell_of_work[known] = cell_of_known
-        bought = cell_of_work[context.history.values]
-        owner = context.owner[bought >= 0]
-        bought_keys, times = np.unique(owner * len(keys) + bought[bought >= 0], return_counts=True)
-        asked = entry_user * len(keys) + entry_cell
-        free = sizes[entry_cell]
-        if len(bought_keys):
-            at = np.minimum(np.searchsorted(bought_keys, asked), len(bought_keys) - 1)
-            free = free - np.where(bought_keys[at] == asked, times[at], 0)
-        live = np.flatnonzero(free > 0)
-        self._cell = entry_cell[live]
-        self._cumulative = np.cumsum(free[live])
-        pairs, first = np.unique(entry_pair[live], return_index=True)
-        ends = np.append(first[1:], len(live))[: len(pairs)]
-        self._upto = self._cumulative[ends - 1]
+        self._cell = np.concatenate(cells)
+        self._cumulative = np.cumsum(np.concatenate(free))
+        pairs = np.flatnonzero(n_cells)
+        self._upto = self._cumulative[np.cumsum(n_cells[pairs]) - 1]
         self._before = np.append(0, self._upto)[: len(pairs)]
         self.artists = Ragged.from_lengths(
             np.arange(len(pairs)), np.bincount(pair_user[pairs], minlength=n_users)
@@ -105,6 +97,27 @@ class Tastes:
         rank = before + below(rng, self._upto[favourite] - before)
         cell = self._cell[np.searchsorted(self._cumulative, rank, side="right")]
         return pick(rng, self._works, cell)
+
+
+def _bought(
+    context: SamplingContext, cell_of_known: IntArray, n_cells: int
+) -> Callable[[IntArray, IntArray], IntArray]:
+    """Answer how many works of a cell a user has."""
+    cell_of_work = np.full(len(context.works), -1)
+    cell_of_work[context.by_artist.values] = cell_of_known
+    cell = cell_of_work[context.history.values]
+    keys, times = np.unique((context.owner * n_cells + cell)[cell >= 0], return_counts=True)
+
+    def count(users: IntArray, cells: IntArray) -> IntArray:
+        asked = users * n_cells + cells
+        at = np.searchsorted(keys, asked)
+        inside = at < len(keys)
+        counts = np.zeros(len(asked), dtype=np.int64)
+        inside[inside] = keys[at[inside]] == asked[inside]
+        counts[inside] = times[at[inside]]
+        return counts
+
+    return count
 
 
 def _blocks(lengths: IntArray) -> Iterator[tuple[int, int]]:
