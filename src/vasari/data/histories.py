@@ -54,7 +54,8 @@ class Histories:
         """Row of the log behind every interaction of the histories, shape (interactions,)."""
         users = user_ids.rows(interactions["user_id"])
         # lexsort is stable: file order decides within one timestamp.
-        return np.lexsort((interactions["timestamp"].dt.epoch("us").to_numpy(), users))
+        order: IntArray = np.lexsort((interactions["timestamp"].dt.epoch("us").to_numpy(), users))
+        return order
 
     @classmethod
     def from_sorted(

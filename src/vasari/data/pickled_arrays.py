@@ -181,9 +181,10 @@ def read_numbers(path: str | Path) -> npt.NDArray[Any]:
     if dtype.kind not in "fiu":
         raise DataError(f"{path} holds {dtype}; features are an array of real numbers")
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]  # np.load is typed Any
+        numbers: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError) as error:
         raise DataError(f"{path} is cut short or damaged (shape {shape}): {error}") from None
+    return numbers
 
 
 def read_vectors_by_name(path: str | Path) -> tuple[list[str], npt.NDArray[np.float32]]:
@@ -227,9 +228,10 @@ def _header(path: Path) -> tuple[int, tuple[int, ...], np.dtype[Any]]:
         raise NotFoundError(f"{path} does not exist")
     with path.open("rb") as stream:
         try:
-            version = np.lib.format.read_magic(stream)
-            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-            shape, _, dtype = read[version](stream)
+            # Typed Any: NumPy leaves these three functions untyped.
+            form: Any = np.lib.format
+            read = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}
+            shape, _, dtype = read[form.read_magic(stream)](stream)
         except (ValueError, KeyError, EOFError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
             raise DataError(f"{path} is no .npy file that can be read: {error}") from None
         return stream.tell(), shape, dtype
@@ -281,8 +283,9 @@ def _stack(cells: list[object], path: Path) -> npt.NDArray[np.float32]:
     if len(vectors) * dim > os.path.getsize(path):
         raise ValueError(f"it claims {len(vectors)} vectors of {dim} numbers, more than it has bytes")
     matrix = np.empty((len(vectors), dim), dtype=np.float32)
-    for row, vector in enumerate(vectors):
-        matrix[row] = vector
+    with np.errstate(over="ignore"):  # a double too large for float32 becomes infinite, which is reported
+        for row, vector in enumerate(vectors):
+            matrix[row] = vector
     return matrix
 
 
