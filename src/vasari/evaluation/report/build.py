@@ -17,13 +17,14 @@ from vasari.core.seeds import generator
 from vasari.evaluation.report import facts, words
 from vasari.evaluation.report.clusters import Wall, wall
 from vasari.evaluation.report.guidelines import Guideline, guidelines
+from vasari.evaluation.report.hanging import Hang, HungRow, hanger
 from vasari.evaluation.report.inputs import ReportInput
 from vasari.evaluation.report.people import LIST, Person, person, sampled_cases
 from vasari.evaluation.report.pictures import Work, describe, thumbnails
 from vasari.evaluation.report.scores import Scores
 from vasari.evaluation.report.training import curve
 
-FRIEZE = 36  # works drawn for the band under the title; what does not fit is cut off
+FRIEZE = 30  # works drawn for the band under the title
 
 
 def write_report(path: str | Path, report: ReportInput) -> Path:
@@ -57,6 +58,7 @@ def render(report: ReportInput) -> str:
     frieze = _frieze(data.catalogue.images(), works, seed)
     pictures = thumbnails(data.catalogue, (w.row for w in _shown(frieze, people, rules, clusters)))
     environment = _environment()
+    hang = environment.filters["hang"] = hanger(pictures)
     script = environment.get_template("report.js").render()
     page = {
         "title": data.name,
@@ -68,7 +70,7 @@ def render(report: ReportInput) -> str:
         "details": facts.details(report),
         "protocol": facts.protocol(evaluation),
         "commands": report.commands or [evaluation.provenance["command"]],
-        "frieze": [work for work in frieze if work.row in pictures],
+        "frieze": _columns([work for work in frieze if work.row in pictures], hang),
         "table": found.table(found.first_metrics(), plots=True),
         "full_table": found.table(evaluation.metrics, plots=False),
         "paired_tables": found.differences(),
@@ -102,6 +104,12 @@ def _environment() -> Environment:
     for name in ("metric_name", "count", "decimal", "probability", "plural", "duration"):
         environment.filters[name] = getattr(words, name)
     return environment
+
+
+def _columns(works: Sequence[Work], hang: Hang) -> list[list[HungRow]]:
+    """Hang the band under the title in three columns of two rows; a phone shows the first column only."""
+    rows = [row for row in hang(works, 3.3, 6) if not row.rest]
+    return [rows[k : k + 2] for k in range(0, len(rows) - 1, 2)]
 
 
 def _shown(

@@ -14,7 +14,7 @@ from vasari.core.seeds import generator
 from vasari.evaluation.report.pictures import Work
 
 EXAMPLES = 8  # works shown of each cluster
-OPEN = 18  # clusters on the wall; the others unfold
+OPEN = 20  # clusters on the wall; the others unfold
 MOST = 120  # beyond this many clusters the report would outgrow its use
 
 

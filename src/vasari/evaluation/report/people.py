@@ -22,7 +22,7 @@ PEOPLE = 8
 LIST = 10  # recommendations shown per model
 PROFILE = 24  # works of a profile shown
 TAKEN = 12  # works taken that are shown
-REASONS = 3  # works of the profile named for one recommendation
+REASONS = 3  # works of the profile named for one recommendation, and at most half of the profile
 
 Explanations = Mapping[tuple[str, int, int], Sequence[tuple[int, float]]]
 
@@ -108,7 +108,11 @@ def person(
     cases = evaluation.cases
     history = list(dict.fromkeys(cases.profiles[case].tolist()))
     taken = cases.relevant[case].tolist()
-    strips = [_strip(case, evaluation[name], set(taken), works, explanations, style[name]) for name in style]
+    reasons = min(REASONS, (len(history) + 1) // 2) if len(history) > 1 else 0
+    strips = [
+        _strip(case, evaluation[name], set(taken), works, explanations, style[name], reasons)
+        for name in style
+    ]
     cited = {reason.row for strip in strips for one in strip.works for reason in one.because}
     latest = history[::-1]
     shown = set(
@@ -134,13 +138,14 @@ def _strip(
     works: Sequence[Work],
     explanations: Explanations,
     style: int,
+    reasons: int,
 ) -> Strip:
     shown = []
     for rank, row in enumerate(result.top_items[case, :LIST].tolist(), start=1):
         if row < 0:
             break
         speaking = sorted(explanations.get((result.name, case, row), ()), key=lambda pair: -pair[1])
-        because = [works[item] for item, contribution in speaking[:REASONS] if contribution > 0]
+        because = [works[item] for item, contribution in speaking[:reasons] if contribution > 0]
         shown.append(Recommended(works[row], rank, row in taken, because))
     first = result.per_case.filter(pl.col("case") == case)["first_hit_rank"].to_list()
     return Strip(result.name, charts.key(style), shown, round(first[0]) if first else None)
