@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import polars as pl
 
@@ -84,20 +84,28 @@ def catalogue_of_pictures(door: Door, image_root: Path) -> Catalogue:
     return Catalogue(frame, image_root)
 
 
-def pictures_as_items(door: Door, root: Path) -> pl.DataFrame:
-    """List the pictures as item_id (stem) and image; report the files that are none."""
+def pictures_as_items(door: Door, root: Path, wanted: frozenset[str] | None = None) -> pl.DataFrame:
+    """List the pictures as item_id (stem) and image; report the files that are none.
+
+    Parameters
+    ----------
+    wanted
+        The only stems of interest; all by default.
+    """
     pictures = list_pictures(root)
+    ignored = [name for name in pictures.ignored if wanted is None or PurePosixPath(name).stem in wanted]
     door.remark(
         f"{root.name}/",
         "is no picture by its ending, no regular file, or its name is not UTF-8",
         "rename it if it is a picture",
-        len(pictures.ignored),
+        len(ignored),
         "drop",
-        pictures.ignored[0] if pictures.ignored else None,
+        ignored[0] if ignored else None,
         unit="file",
     )
     columns = {"item_id": pictures.stems, "image": pictures.names}
-    return pl.DataFrame(columns, schema={"item_id": pl.String, "image": pl.String})
+    files = pl.DataFrame(columns, schema={"item_id": pl.String, "image": pl.String})
+    return files if wanted is None else files.filter(pl.col("item_id").is_in(list(wanted)))
 
 
 def _report_collisions(door: Door, root: Path, again: pl.DataFrame) -> None:
@@ -119,8 +127,8 @@ def _find_images(sieve: Sieve, root: Path) -> None:
     if "image" not in frame.columns:
         frame = frame.with_columns(image=pl.lit(None, dtype=pl.String))
     if frame["image"].null_count():
-        without = frame.filter(pl.col("image").is_null())["item_id"]
-        files = pictures_as_items(door, root).filter(pl.col("item_id").is_in(without.to_list()))
+        without = frozenset(frame.filter(pl.col("image").is_null())["item_id"].to_list())
+        files = pictures_as_items(door, root, without)
         again = ~files["item_id"].is_first_distinct()
         _report_collisions(door, root, files.filter(again))
         found = files.filter(~again).rename({"image": "_file"})

@@ -110,8 +110,8 @@ class DoorReport:
 
     @property
     def dropped(self) -> int:
-        """Number of rows left out, over all files."""
-        return sum(problem.count for problem in self.problems if problem.action == "drop")
+        """Number of rows of tables left out."""
+        return sum(p.count for p in self.problems if p.action == "drop" and p.unit != "file")
 
     def lines(self) -> list[str]:
         """Write one line per fact and per problem."""
