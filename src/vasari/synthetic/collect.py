@@ -19,7 +19,7 @@ from vasari.data.stock import ALWAYS, NEVER
 from vasari.synthetic.artists import scaled_block
 from vasari.synthetic.colour import FloatArray
 from vasari.synthetic.looks import pixel_looks
-from vasari.synthetic.market import DAY, Market, hang, trade, visit
+from vasari.synthetic.market import DAY, OPENING, Market, hang, trade, visit
 from vasari.synthetic.taste import Taste, invent_collectors, qualities, utilities
 
 IntArray = npt.NDArray[np.int64]
@@ -83,10 +83,7 @@ def simulate_collectors(
     scores = utilities(people, space, artists, quality, taste)
 
     enters, leaves, originals = _terms(catalogue, seed, market)
-    known = enters[enters != ALWAYS]
-    span = int(market.years * 365.25) * DAY
-    start = int(known.min()) if known.size else int(hang(1, seed, market)[0][0])
-    stop = max(start + span, int(known.max(initial=start)) + 30 * DAY)
+    start, stop = _years(catalogue, market)
     sessions = visit(collectors, start + DAY, stop, seed, market)
     sales = trade(scores, sessions, enters, leaves, originals, seed, progress)
 
@@ -148,6 +145,21 @@ def _space(
             scaled_block(np.eye(codes.max() + 1, dtype=np.float32)[codes], taste.columns / len(columns))
         )
     return np.concatenate(blocks, axis=1)
+
+
+def _years(catalogue: Catalogue, market: Market) -> tuple[int, int]:
+    """First and last moment of the log, microseconds: the market's years, from the first work on.
+
+    A catalogue whose own works arrive over a longer time is followed until a month after the last.
+    """
+    span = int(market.years * 365.25) * DAY
+    stated = (
+        catalogue.frame["added_at"].drop_nulls() if "added_at" in catalogue.frame.columns else pl.Series([])
+    )
+    if stated.is_empty():
+        return OPENING, OPENING + span
+    times = stated.dt.epoch("us").to_numpy()
+    return int(times.min()), max(int(times.min()) + span, int(times.max()) + 30 * DAY)
 
 
 def _terms(

@@ -19,6 +19,7 @@ from vasari.synthetic.taste import Taste
 
 PAINTING_FILE = "painting.json"
 IMAGES = "images"
+UNFINISHED = "'unfinished gallery' (paint it again with the same arguments)"
 SIDES = (32, 4096)  # smallest and largest longest side, in pixels
 
 
@@ -67,11 +68,11 @@ def gallery(
     UsageError
         A number that makes no sense, or a folder with other things in it.
     """
-    _check(works, artists, collectors, size)
+    _check(works, artists, collectors, size, workers)
     folder = Path(folder)
-    _prepare(folder, {"revision": REVISION, "seed": seed, "works": works, "artists": artists, "size": size})
     makers = invent_artists(seed, artists)
     commissions = commission_works(seed, makers, works, size)
+    _prepare(folder, {"revision": REVISION, "seed": seed, "works": works, "artists": artists, "size": size})
     width = len(str(works))
     ids = [f"w{work.number + 1:0{width}d}" for work in commissions]
     files = {f"{item_id}.jpg": work for item_id, work in zip(ids, commissions, strict=True)}
@@ -106,10 +107,12 @@ def gallery(
     return Dataset.load(folder)
 
 
-def _check(works: int, artists: int, collectors: int, size: int) -> None:
+def _check(works: int, artists: int, collectors: int, size: int, workers: int | None) -> None:
     for name, value in (("works", works), ("artists", artists), ("collectors", collectors)):
         if value < 1:
             raise UsageError(f"{name}={value}: a gallery needs at least one")
+    if workers is not None and workers < 1:
+        raise UsageError(f"workers={workers}: painting needs at least one process")
     if works < artists:
         raise UsageError(f"{works} works cannot be by {artists} artists: every artist has at least one work")
     if not SIDES[0] <= size <= SIDES[1]:
@@ -120,19 +123,23 @@ def _prepare(folder: Path, wanted: dict[str, int]) -> None:
     """Make `folder` ready to be painted into: keep its pictures if they are the same ones."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; name a folder for the gallery")
+    found: object = None
     try:
         found = read_json(folder / PAINTING_FILE)
     except NotFoundError:
-        if folder.is_dir() and any(folder.iterdir()):
+        if folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
             raise UsageError(
                 f"{folder} holds other things and no {PAINTING_FILE}; name a new or empty folder"
             ) from None
-        found = None
+        write_json(folder / PAINTING_FILE, wanted)
+        found = wanted
     except DataError:
-        found = None
-    if found == wanted:
+        found = "unreadable"
+    if found == wanted and (folder / DATASET_FILE).exists():
         return
-    (folder / DATASET_FILE).unlink(missing_ok=True)  # before anything it describes goes
-    for picture in (folder / IMAGES).glob("w*.jpg"):
-        picture.unlink()
-    write_json(folder / PAINTING_FILE, wanted)
+    # before anything it describes goes; and without it the pictures would pass for a plain catalogue
+    write_json(folder / DATASET_FILE, {"layout": UNFINISHED})
+    if found != wanted:
+        for picture in (folder / IMAGES).glob("w*.jpg"):
+            picture.unlink()
+        write_json(folder / PAINTING_FILE, wanted)

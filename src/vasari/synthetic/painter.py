@@ -7,7 +7,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from vasari.core.errors import UsageError
 from vasari.core.progress import bar
 from vasari.core.seeds import generator
 from vasari.synthetic.artists import Commission
@@ -64,14 +63,7 @@ def paint_all(
         Processes; all processors by default. The pictures do not depend on it.
     progress
         As in `vasari.core.progress.bar`.
-
-    Raises
-    ------
-    UsageError
-        `workers` is less than 1.
     """
-    if workers is not None and workers < 1:
-        raise UsageError(f"workers={workers}: painting needs at least one process")
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(".*.tmp"):
         leftover.unlink(missing_ok=True)

@@ -193,7 +193,7 @@ def rain(rng: np.random.Generator, palette: Palette, habits: Habits, size: Size)
         at = width * rng.uniform(-0.05, 1.05)
         half = unit * habits.between(4, 17, "weight") * rng.uniform(0.5, 1.5)
         end = height * rng.beta(3.2, 1.6) * 1.1
-        sway = smooth_noise(rng, (2, height), 70)[:, :1] * 4 * unit * (0.3 + habits.wobble)
+        sway = smooth_noise(rng, (2, height), 70)[:, :1] * 1.8 * unit * (0.3 + habits.wobble)
         narrow = half * (1 - 0.45 * y / height) * np.sqrt(np.clip((end - y) / (8 * unit) + 0.15, 0, 1))
         distance = np.abs(x - at - sway)
         veil = smoothstep(0.9, -0.9, distance - narrow)
