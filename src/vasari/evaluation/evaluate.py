@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from vasari.data.cases import Cases
 from vasari.data.dataset import Dataset
 from vasari.data.splits import Split
 from vasari.evaluation import protocols
-from vasari.evaluation.identity import identity
+from vasari.evaluation.identity import identity, inputs_digest
 from vasari.evaluation.result import Evaluation, ModelResult
 from vasari.evaluation.scoring import (
     Revealable,
@@ -142,7 +143,7 @@ def evaluate(
         fingerprints={
             "data": data.fingerprint,
             "train": split.train.fingerprint,
-            "features": features.fingerprint.to_dict() if features is not None else None,
+            "features": features.fingerprint.to_json() if features is not None else None,
         },
         provenance=_provenance(),
         results=results,
@@ -203,8 +204,12 @@ class _Job:
         if ready:
             some = self.cases.take(np.arange(min(PROBES, len(self.cases))))
             probe = self._score(model)(some.profiles, some.user_ids)
+        return identity(model, probe, self._inputs)
+
+    @cached_property
+    def _inputs(self) -> str:
         settings = {"ks": self.ks, "seed": self.seed, "legacy": self.legacy, "device": self.device}
-        return identity(model, probe, self.train, self.cases, self.features, settings)
+        return inputs_digest(self.train, self.cases, self.features, settings)
 
     def _fit(self, model: Recommender[Any], name: str, key: str) -> Recommender[Any]:
         return model.clone().fit(

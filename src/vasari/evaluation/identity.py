@@ -24,57 +24,51 @@ if TYPE_CHECKING:
 BLOCK_ROWS = 4096
 
 
-def identity(
-    model: Recommender[Any],
-    probe: npt.NDArray[np.floating] | None,
-    train: Dataset,
-    cases: Cases,
-    features: FeatureTable | None,
-    settings: dict[str, Any],
+def inputs_digest(
+    train: Dataset, cases: Cases, features: FeatureTable | None, settings: dict[str, Any]
 ) -> str:
-    """Hash what decides a result: model, training part, cases, vectors, settings and our own code.
+    """Hash what all models of one evaluation share: training part, cases, vectors and settings.
 
     Parameters
     ----------
-    model
-        Its class and settings count; whether it was fitted before shows in `probe`.
+    settings
+        Whatever else the results depend on.
+    """
+    digest = hashlib.sha256(train.fingerprint.encode())
+    digest.update(json.dumps(plain(settings), sort_keys=True).encode())
+    digest.update("\0".join([*cases.user_ids, *cases.item_ids]).encode())
+    profiles, relevant, stock = cases.profiles, cases.relevant, cases.stock
+    arrays: list[npt.NDArray[Any]] = [profiles.values, profiles.offsets, relevant.values, relevant.offsets]
+    arrays += [cases.times, stock.enters, stock.leaves, np.array([cases.exclude_profile])]
+    if train.preference is not None:  # Oracle is fitted on it; the fingerprint of the log does not hold it
+        arrays.append(train.preference.scores)
+    if features is not None:
+        digest.update("\0".join(features.ids).encode())
+        arrays += [features.matrix[i : i + BLOCK_ROWS] for i in range(0, len(features), BLOCK_ROWS)]
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def identity(model: Recommender[Any], probe: npt.NDArray[np.floating] | None, inputs: str) -> str:
+    """Hash what decides one model's result: its class and settings, the inputs, and our own code.
+
+    Parameters
+    ----------
     probe
         Some scores of a model that is used as it came, since two fits of the same settings differ;
         None for one that is going to be fitted here.
-    settings
-        Whatever else the result depends on.
+    inputs
+        From `inputs_digest`.
     """
-    digest = hashlib.sha256()
     facts = {
         "model": f"{type(model).__module__}.{type(model).__qualname__}",
         "config": model.config(),
         "code": _code(type(model).__module__),
-        "train": train.fingerprint,
-        "settings": settings,
-        "fitted": probe is not None,
+        "inputs": inputs,
+        "scores": None if probe is None else hashlib.sha256(np.ascontiguousarray(probe).data).hexdigest(),
     }
-    digest.update(json.dumps(plain(facts), sort_keys=True).encode())
-    digest.update("\0".join([*cases.user_ids, *cases.item_ids]).encode())
-    profiles, relevant, stock = cases.profiles, cases.relevant, cases.stock
-    arrays: list[npt.NDArray[Any]] = [
-        profiles.values,
-        profiles.offsets,
-        relevant.values,
-        relevant.offsets,
-        cases.times,
-    ]
-    arrays += [stock.enters, stock.leaves, np.array([cases.exclude_profile])]
-    if probe is not None:
-        arrays.append(probe)
-    elif train.preference is not None:  # what Oracle is fitted on; no part of the log's fingerprint
-        arrays.append(train.preference.scores)
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).data)
-    if features is not None:
-        digest.update("\0".join(features.ids).encode())
-        for start in range(0, len(features), BLOCK_ROWS):
-            digest.update(np.ascontiguousarray(features.matrix[start : start + BLOCK_ROWS]).data)
-    return digest.hexdigest()
+    return hashlib.sha256(json.dumps(plain(facts), sort_keys=True).encode()).hexdigest()
 
 
 @lru_cache(maxsize=64)
