@@ -58,6 +58,19 @@ def test_same_images_are_found_without_comparing_all(seed):
     assert np.array_equal(found[sure], expected[sure])
 
 
+def test_copies_are_found_among_many_lookalikes():
+    # On a small sphere, thousands of projections lie between those of two near copies.
+    rng = np.random.default_rng(0)
+    space = rng.standard_normal((4000, 3))
+    space[2000:2400] = space[:400] + 1e-5 * rng.standard_normal((400, 3))
+    space /= np.linalg.norm(space, axis=1, keepdims=True)
+    groups = image_groups(np.zeros(4000, np.int64), space.astype(np.float32))
+    a, b = np.nonzero(np.triu(space @ space.T > 1 - 9e-8, k=1))
+    assert len(a) >= 400
+    assert np.array_equal(groups[a], groups[b])
+    assert len(np.unique(groups)) > 3500
+
+
 def test_many_copies_of_one_picture_cost_little():
     space = np.zeros((60_000, 3), np.float32)
     space[:, 0] = 1
