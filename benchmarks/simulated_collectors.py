@@ -20,14 +20,17 @@ from vasari.synthetic.artists import commission_works, invent_artists, look_vect
 
 
 def simulated(seed: int) -> Dataset:
-    commissions = commission_works(seed, invent_artists(seed, 80), 2000, 320)
+    makers = invent_artists(seed, 80)
+    commissions = commission_works(seed, makers, 2000, 320)
     frame = pl.DataFrame(
         {
             "item_id": [str(work.number) for work in commissions],
             "artist_id": [str(work.artist) for work in commissions],
         }
     )
-    return simulate_collectors(Catalogue(frame), look_vectors(commissions), 500, seed, progress=False)
+    catalogue = Catalogue(frame)
+    skills = [makers[int(artist_id)].skill for artist_id in catalogue.artist_ids]
+    return simulate_collectors(catalogue, look_vectors(commissions), 500, seed, skills=skills, progress=False)
 
 
 def main(seeds: list[int]) -> None:
