@@ -4,8 +4,8 @@
 
 Synthetic data of UGallery's size: 13,297 works of 573 artists in 100 clusters, 2,378 users with 1 to 10
 works. Both sides verify every negative against the user's history and hand over the same kind of triples;
-"uniform" is the tutorial's sampler. The floor is what nobody can avoid: two random numbers a triple for uniform
-sampling, five for the guidelines.
+"uniform" is the tutorial's sampler. The floor is what nobody can avoid: two random numbers a triple for
+uniform sampling, five for the guidelines.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ from gallery_oracle import Gallery, rows
 from scipy.stats import chisquare
 
 from vasari.core.errors import DataError, UsageError
+from vasari.data.histories import Histories
+from vasari.data.ids import Ids
 from vasari.sampling import ARTIFICIAL, Rules, Sampler, SamplingContext, stream
 
 
@@ -224,3 +226,26 @@ def test_bad_arguments_are_refused(context, arguments, named):
         Sampler(context, **arguments)
     with pytest.raises(UsageError, match="size"):
         Sampler(context).batch(0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        Gallery([[[0]], [[1]]], [0, 0], [-1, -1], [[1.0], [1.0]]),  # no picture at all
+        Gallery([[[0, 1]]], [0, 1], [0, 1], [[1.0, 0.0], [0.0, 1.0]]),  # the only user owns everything
+        Gallery([[[0]]], [0], [0], [[1.0]]),  # one work
+    ],
+)
+def test_data_that_serves_no_rule_is_refused_by_name(data):
+    for rule in ("G1", "G2", "G3", "G4", "G6", "uniform", "tutorial"):
+        with pytest.raises(UsageError, match=rule):
+            Sampler(data.context(), rule)
+
+
+def test_no_users_leave_the_artificial_profiles():
+    nothing = np.empty(0, np.int64)
+    histories = Histories.from_sorted(Ids([], what="user_id"), Ids("abcd"), nothing, nothing, nothing)
+    space = np.random.default_rng(0).standard_normal((4, 3))
+    sampler = Sampler(SamplingContext(histories, np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]), space))
+    assert set(sampler.weights) == {"G5", "G6"}
+    assert set(sampler.batch(0, 0, 0, 50).user.tolist()) == {ARTIFICIAL}
