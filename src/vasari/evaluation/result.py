@@ -210,7 +210,7 @@ class Evaluation:
             cells = []
             for metric in shown:
                 row = self._cell(result.name, metric)
-                cells.append(f"{row['mean']:.4f} [{row['low']:.4f}, {row['high']:.4f}]")
+                cells.append(f"{row['mean']:.4f}\n[{row['low']:.3f}, {row['high']:.3f}]")
             table.add_row(result.name, *cells)
         return table
 
@@ -224,13 +224,13 @@ class Evaluation:
     def caption(self) -> str:
         """What the reader must know: intervals, who was left out and why, and what is simulated."""
         lines = ["mean over users [95% bootstrap interval]"]
-        lines += [f"{number} users left out: {reason}" for reason, number in self.left_out.items() if number]
+        lines += [f"users left out: {number}, {reason}" for reason, number in self.left_out.items() if number]
         return "\n".join(lines + ([self.simulated] if self.simulated else []))
 
     def __str__(self) -> str:
         from rich.console import Console
 
-        console = Console(width=160, no_color=True, force_terminal=False)
+        console = Console(width=120, no_color=True, force_terminal=False)
         with console.capture() as capture:
             console.print(self.table())
         return capture.get()
