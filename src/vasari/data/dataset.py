@@ -261,8 +261,11 @@ def _hash_column(column: pl.Series, digest: hashlib._Hash) -> None:
     """Feed name, type and every value to `digest`, with lengths, so that no two tables read the same."""
     if column.dtype == pl.Datetime:
         column = column.dt.epoch("us")
-    text = [None if v is None else str(v).encode() for v in column.to_list()]
     digest.update(f"column {column.name!r} {column.dtype}\n".encode())
-    lengths = np.fromiter((-1 if t is None else len(t) for t in text), dtype="<i8", count=len(text))
-    digest.update(lengths.tobytes())
-    digest.update(b"".join(t for t in text if t is not None))
+    if column.dtype.is_integer() or column.dtype == pl.String:
+        text = column.cast(pl.String)
+    else:  # Python's spelling of floats and nested values does not change with the version of Polars
+        spelled = [None if value is None else str(value) for value in column.to_list()]
+        text = pl.Series(spelled, dtype=pl.String)
+    digest.update(text.str.len_bytes().cast(pl.Int64).fill_null(-1).to_numpy().astype("<i8").tobytes())
+    digest.update("".join(text.drop_nulls().to_list()).encode())

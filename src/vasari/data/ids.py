@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -59,12 +60,22 @@ class Ids(Sequence[str]):
     def __repr__(self) -> str:
         return f"Ids({len(self)} {self.what}s)"
 
-    def find(self, values: Iterable[str]) -> IntArray:
+    @cached_property
+    def _table(self) -> pl.DataFrame:
+        rows = np.arange(len(self), dtype=np.int64)
+        return pl.DataFrame({"id": pl.Series(self._values, dtype=pl.String), "row": rows})
+
+    def find(self, values: Iterable[str] | pl.Series) -> IntArray:
         """Rows of `values`, shape (len(values),), -1 where an id is unknown."""
+        if isinstance(values, pl.Series):  # a join: no Python object per value
+            found = (
+                values.alias("id").to_frame().join(self._table, on="id", how="left", maintain_order="left")
+            )
+            return found["row"].fill_null(-1).to_numpy()
         rows = self._rows
         return np.fromiter((rows.get(v, -1) for v in values), dtype=np.int64)
 
-    def rows(self, values: Iterable[str]) -> IntArray:
+    def rows(self, values: Iterable[str] | pl.Series) -> IntArray:
         """Rows of `values`, shape (len(values),).
 
         Raises
@@ -72,12 +83,12 @@ class Ids(Sequence[str]):
         NotFoundError
             An id is unknown; the message names the first and counts the rest.
         """
-        values = list(values)
+        values = values if isinstance(values, pl.Series) else list(values)
         rows = self.find(values)
         if (missing := np.flatnonzero(rows < 0)).size:
             more = f" (and {missing.size - 1} more)" if missing.size > 1 else ""
             raise NotFoundError(
-                f"{self.what} {values[missing[0]]!r}{more} is unknown; there are {len(self)}, "
+                f"{self.what} {values[int(missing[0])]!r}{more} is unknown; there are {len(self)}, "
                 f"for example {self._values[:3]!r}"
             )
         return rows
