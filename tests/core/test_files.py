@@ -18,6 +18,7 @@ from vasari.core.errors import CorruptFileError, DataError, NotFoundError, Usage
 from vasari.core.files import (
     atomic_folder,
     atomic_path,
+    exclusive,
     read_json,
     recover_folder,
     remove_leftovers,
@@ -369,6 +370,23 @@ def test_several_writers_of_one_path_do_not_disturb_each_other(tmp_path):
     assert [writer.exitcode for writer in writers] == [0, 0, 0]
     check_whole(tmp_path)
     assert names(tmp_path) == {"file", "folder"}
+
+
+def test_a_folder_is_held_by_one_process_and_let_go_by_a_kill(tmp_path):
+    code = "import sys, time\nfrom vasari.core.files import exclusive\n"
+    code += "with exclusive(sys.argv[1]): print('held', flush=True); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    with pytest.raises(UsageError, match="another process is at work"), exclusive(tmp_path):
+        pass
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    with exclusive(tmp_path):
+        pass
+    with exclusive(tmp_path):
+        pass
 
 
 # ---------------------------------------------------------------- JSON and checksums

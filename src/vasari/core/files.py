@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -272,6 +273,33 @@ def _alive(process: int) -> bool:
     except OSError:  # it exists, and is somebody else's
         return True
     return True
+
+
+@contextlib.contextmanager
+def exclusive(folder: str | Path) -> Iterator[None]:
+    """Hold a folder alone while the block runs, for work that leaves files in it bit by bit.
+
+    The system lets go of it when the process ends, however it ends. Where the file system knows no
+    locks, nothing is held.
+
+    Raises
+    ------
+    UsageError
+        Another process, or another thread of this one, holds it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"another process is at work in {folder}; wait until it is done, or name another place"
+            ) from None
+        except OSError:
+            pass  # no locks here
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: str | Path, text: str) -> Path:
