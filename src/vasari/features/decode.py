@@ -109,17 +109,18 @@ def open_regular(path: str | Path) -> Iterator[IO[bytes]]:
     Raises
     ------
     BadImageError
-        It is absent, unreadable, empty, too large, or no regular file (reading a named pipe never ends).
+        It is absent, unreadable, empty, too large, or no regular file.
     """
     try:
         mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode):
-            raise BadImageError("is a folder" if stat.S_ISDIR(mode) else "is no regular file")
-        stream = open(path, "rb")  # noqa: SIM115  # closed below; only opening it may fail here
+        # A named pipe is not opened: that would wait for its writer.
+        stream = open(path, "rb") if stat.S_ISREG(mode) else None  # noqa: SIM115  # closed below
     except FileNotFoundError:
         raise BadImageError("the file does not exist") from None
     except (OSError, ValueError) as error:
         raise BadImageError(f"cannot be opened: {getattr(error, 'strerror', None) or error}") from None
+    if stream is None:
+        raise BadImageError("is a folder" if stat.S_ISDIR(mode) else "is no regular file")
     with stream:
         size = os.fstat(stream.fileno()).st_size
         if size == 0:

@@ -127,11 +127,10 @@ def extract_pictures(
         shards.adopt(earlier)
 
     contents = _hash_all(paths, workers, progress)
-    wanted = {
-        content: path
-        for content, path in zip(contents, paths, strict=True)
-        if isinstance(content, str) and path is not None
-    }
+    wanted: dict[str, Path] = {}  # the first of all pictures with the same content
+    for content, path in zip(contents, paths, strict=True):
+        if isinstance(content, str) and path is not None:
+            wanted.setdefault(content, path)
     missing = [content for content in wanted if content not in shards.found and content not in shards.bad]
     _encode_missing(extractor, shards, missing, [wanted[content] for content in missing], workers, progress)
 
