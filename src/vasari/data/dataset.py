@@ -227,9 +227,10 @@ class Dataset:
 
             return read(folder, "plain").dataset
         meta = read_json(folder / DATASET_FILE)
-        if meta.get("layout") != LAYOUT:
+        layout = meta.get("layout") if isinstance(meta, dict) else None
+        if layout != LAYOUT or not {"name", "simulated", "image_root", "sha256"} <= set(meta):
             raise DataError(
-                f"{folder / DATASET_FILE} has layout {meta.get('layout')!r}, this version reads {LAYOUT}; "
+                f"{folder / DATASET_FILE} has layout {layout!r}, this version reads {LAYOUT}; "
                 f"import the data again"
             )
         for name, expected in meta["sha256"].items():
