@@ -1,7 +1,4 @@
-"""All benchmarks, one after the other, each in a process of its own.
-
-    python -m benchmarks
-"""
+"""All benchmarks, one after the other, each in a process of its own: ``python -m benchmarks``."""
 
 from __future__ import annotations
 
