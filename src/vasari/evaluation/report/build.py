@@ -20,7 +20,7 @@ from vasari.evaluation.report.guidelines import Guideline, guidelines
 from vasari.evaluation.report.hanging import Hang, HungRow, hanger
 from vasari.evaluation.report.inputs import ReportInput
 from vasari.evaluation.report.people import LIST, Person, person, sampled_cases
-from vasari.evaluation.report.pictures import Work, describe, thumbnails
+from vasari.evaluation.report.pictures import Work, Works, thumbnails
 from vasari.evaluation.report.scores import Scores
 from vasari.evaluation.report.training import curve
 
@@ -46,7 +46,7 @@ def render(report: ReportInput) -> str:
             f"the evaluation ranked another catalogue than that of {data.name!r}; "
             "give the report the dataset that was evaluated"
         )
-    works = describe(data.catalogue)
+    works = Works(data.catalogue)
     found = Scores(evaluation)
     people = [
         person(case, evaluation, works, report.explanations, found.style)
@@ -55,8 +55,8 @@ def render(report: ReportInput) -> str:
     rules = guidelines(report.triples, works, seed)
     clusters = None if report.clusters is None else wall(report.clusters, works, seed, report.silhouette)
     curves = [curve(evaluation[name], style) for name, style in found.style.items()]
-    frieze = _frieze(data.catalogue.images(), works, seed)
-    pictures = thumbnails(data.catalogue, (w.row for w in _shown(frieze, people, rules, clusters)))
+    frieze = _frieze(works, seed)
+    pictures = thumbnails(works.images, (w.row for w in _shown(frieze, people, rules, clusters)))
     environment = _environment()
     hang = environment.filters["hang"] = hanger(pictures)
     script = environment.get_template("report.js").render()
@@ -69,7 +69,7 @@ def render(report: ReportInput) -> str:
         "facts": facts.numbers(report),
         "details": facts.details(report),
         "protocol": facts.protocol(evaluation),
-        "commands": report.commands or [evaluation.provenance["command"]],
+        "commands": report.commands or [evaluation.provenance.get("command", "")],
         "frieze": _columns([work for work in frieze if work.row in pictures], hang),
         "table": found.table(found.first_metrics(), plots=True),
         "full_table": found.table(evaluation.metrics, plots=False),
@@ -130,9 +130,9 @@ def _shown(
             yield from cluster.examples
 
 
-def _frieze(images: Sequence[Path | None], works: Sequence[Work], seed: int) -> list[Work]:
-    known = [row for row, image in enumerate(images) if image is not None]
-    return [works[row] for row in generator(seed, "report frieze").permutation(known)[:FRIEZE].tolist()]
+def _frieze(works: Works, seed: int) -> list[Work]:
+    known = [row for row, image in enumerate(works.images) if image is not None]
+    return works.take(generator(seed, "report frieze").permutation(known)[:FRIEZE].tolist())
 
 
 def _contents(page: Mapping[str, Any]) -> list[tuple[str, str]]:

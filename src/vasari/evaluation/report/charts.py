@@ -14,8 +14,8 @@ from markupsafe import Markup
 
 from vasari.metrics import Interval
 
-WIDTH, HEIGHT = 380, 230  # user units; charts are shown near this size, so text stays readable on a phone
-LEFT, RIGHT, TOP, BOTTOM = 44, 12, 14, 42
+WIDTH, HEIGHT = 330, 216  # user units; charts are shown near this size, so text stays readable on a phone
+LEFT, RIGHT, TOP, BOTTOM = 40, 8, 20, 42
 SERIES = 8  # colours in the style sheet
 
 
@@ -50,8 +50,8 @@ def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
 
 
 def number(value: float) -> str:
-    """A tick label: short, without a needless fraction."""
-    return f"{value:.4g}"
+    """A tick label: short, without a needless fraction or leading zero."""
+    return f"{value:.4g}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.4g}"
 
 
 def frame(kind: str, title: str, description: str, body: Iterable[Markup], size: tuple[int, int]) -> Markup:
@@ -143,9 +143,8 @@ def lines(
     body += [text(x_of(x), HEIGHT - BOTTOM + 33, small, "tick small") for x, _, small in labels if small]
     if marked is not None:
         at = x_of(marked[0])
-        late = at > WIDTH * 0.6
         body.append(line(at, TOP, at, HEIGHT - BOTTOM, "chosen"))
-        body.append(text(at + (-5 if late else 5), TOP + 9, marked[1], "said", "end" if late else "start"))
+        body.append(text(at, TOP - 6, marked[1], "said"))
     spread = min(5.0, 14.0 / max(len(series), 1))  # side by side, so that whiskers do not hide each other
     for place, one in enumerate(series):
         beside = any(p.low is not None for p in one.points)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,8 @@ import numpy.typing as npt
 
 from vasari.core.errors import DataError
 from vasari.core.seeds import generator
-from vasari.evaluation.report.pictures import Work
+from vasari.data.catalogue import Catalogue
+from vasari.evaluation.report.pictures import Work, Works
 
 EXAMPLES = 8  # works shown of each cluster
 OPEN = 20  # clusters on the wall; the others unfold
@@ -56,9 +56,7 @@ class Wall:
         return self.total - len(self.clusters)
 
 
-def wall(
-    labels: npt.NDArray[np.int64], works: Sequence[Work], seed: int, silhouette: float | None = None
-) -> Wall:
+def wall(labels: npt.NDArray[np.int64], works: Works, seed: int, silhouette: float | None = None) -> Wall:
     """Build the wall from one label per work of the catalogue (-1: in no cluster).
 
     Raises
@@ -78,7 +76,13 @@ def wall(
     for number in numbers[largest[:MOST]].tolist():
         rows = np.flatnonzero(labels == number)
         shown = generator(seed, "report clusters", number).permutation(rows)[:EXAMPLES].tolist()
-        artists = Counter(a for row in rows.tolist() if (a := works[row].artist) is not None)
-        dominant = [(name, count / len(rows)) for name, count in artists.most_common(3)]
-        clusters.append(Cluster(number, len(rows), [works[row] for row in shown], dominant))
+        clusters.append(Cluster(number, len(rows), works.take(shown), _dominant(works.catalogue, rows)))
     return Wall(clusters, int(sizes.sum()), len(numbers), silhouette)
+
+
+def _dominant(catalogue: Catalogue, rows: npt.NDArray[np.int64]) -> list[tuple[str, float]]:
+    """Up to three artists with the most of the given works, and their shares."""
+    artists = catalogue.artists[rows]
+    codes, counts = np.unique(artists[artists >= 0], return_counts=True)
+    most = np.argsort(-counts, kind="stable")[:3].tolist()
+    return [(catalogue.artist_ids[int(codes[k])], int(counts[k]) / len(rows)) for k in most]

@@ -115,7 +115,7 @@ def of_people(people: Sequence[Person], seed: int) -> str:
         "success. A framed work is one the collector really took."
     )
     if any(one.because for p in people for strip in p.strips for one in strip.works):
-        said += " The small pictures below a recommendation show what in the profile speaks for it most."
+        said += " Below a recommendation stands what in the profile speaks for it most."
     return said
 
 
@@ -128,7 +128,7 @@ def tables(report: ReportInput) -> list[tuple[str, list[tuple[str, str]]]]:
         "Counts": evaluation.counts,
     }
     found |= {f"Settings of {result.name}": result.config for result in evaluation.results}
-    found |= report.settings
+    found |= {f"Settings of {name}": pairs for name, pairs in report.settings.items()}
     return [(name, list(_flat(pairs))) for name, pairs in found.items() if pairs]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vasari.core.seeds import generator
-from vasari.evaluation.report.pictures import Work
+from vasari.evaluation.report.pictures import Work, Works
 from vasari.sampling.triples import ARTIFICIAL, Triples
 
 SHOWN = 3  # triples per guideline
@@ -73,7 +73,7 @@ class Guideline:
     drawn: Sequence[Drawn]
 
 
-def guidelines(triples: Mapping[str, Triples], works: Sequence[Work], seed: int) -> list[Guideline]:
+def guidelines(triples: Mapping[str, Triples], works: Works, seed: int) -> list[Guideline]:
     """Choose the triples to show, at random among those of different profiles where there are enough."""
     chosen = []
     for place, (name, batch) in enumerate(triples.items()):
@@ -88,10 +88,10 @@ def guidelines(triples: Mapping[str, Triples], works: Sequence[Work], seed: int)
     return chosen
 
 
-def _drawn(batch: Triples, row: int, works: Sequence[Work]) -> Drawn:
+def _drawn(batch: Triples, row: int, works: Works) -> Drawn:
     profile = list(dict.fromkeys(batch.profiles[int(batch.profile[row])].tolist()))
     return Drawn(
-        [works[item] for item in profile[-PROFILE:]],
+        works.take(profile[-PROFILE:]),
         max(len(profile) - PROFILE, 0),
         works[int(batch.positive[row])],
         works[int(batch.negative[row])],

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from vasari.core.seeds import generator
 from vasari.data.stock import ALWAYS, NEVER
 from vasari.evaluation.report import charts
-from vasari.evaluation.report.pictures import Work
+from vasari.evaluation.report.pictures import Work, Works
 from vasari.evaluation.report.scores import rivals
 from vasari.evaluation.report.words import day
 from vasari.evaluation.result import Evaluation, ModelResult
@@ -100,7 +100,7 @@ def shown_recommendations(evaluation: Evaluation, seed: int) -> Iterator[tuple[s
 def person(
     case: int,
     evaluation: Evaluation,
-    works: Sequence[Work],
+    works: Works,
     explanations: Explanations,
     style: Mapping[str, int],
 ) -> Person:
@@ -125,8 +125,8 @@ def person(
         len(history),
         len(taken),
         int(cases.candidates(case, case + 1).sum()),
-        [works[row] for row in latest if row in shown],
-        [works[row] for row in taken[:TAKEN]],
+        works.take(row for row in latest if row in shown),
+        works.take(taken[:TAKEN]),
         strips,
     )
 
@@ -135,7 +135,7 @@ def _strip(
     case: int,
     result: ModelResult,
     taken: set[int],
-    works: Sequence[Work],
+    works: Works,
     explanations: Explanations,
     style: int,
     reasons: int,
@@ -145,7 +145,7 @@ def _strip(
         if row < 0:
             break
         speaking = sorted(explanations.get((result.name, case, row), ()), key=lambda pair: -pair[1])
-        because = [works[item] for item, contribution in speaking[:reasons] if contribution > 0]
+        because = works.take(item for item, contribution in speaking[:reasons] if contribution > 0)
         shown.append(Recommended(works[row], rank, row in taken, because))
     first = result.per_case.filter(pl.col("case") == case)["first_hit_rank"].to_list()
     return Strip(result.name, charts.key(style), shown, round(first[0]) if first else None)

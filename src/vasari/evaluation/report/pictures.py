@@ -72,18 +72,28 @@ class Thumbnail:
         return "data:image/webp;base64," + base64.b64encode(self.data).decode("ascii")
 
 
-def describe(catalogue: Catalogue) -> list[Work]:
-    """Title and artist of every work, in catalogue order."""
-    frame = catalogue.frame
-    ids = list(catalogue.ids)
-    titles: Sequence[object] = frame["title"].to_list() if "title" in frame.columns else [None] * len(ids)
-    artists: Sequence[object] = (
-        frame["artist_id"].to_list() if "artist_id" in frame.columns else [None] * len(ids)
-    )
-    return [
-        Work(row, str(title).strip() or item if title is not None else item, None if a is None else str(a))
-        for row, (item, title, a) in enumerate(zip(ids, titles, artists, strict=True))
-    ]
+class Works:
+    """Looks works of a catalogue up by row; nothing is copied, for a catalogue may hold a million."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.images = catalogue.images()
+
+    def __len__(self) -> int:
+        return len(self.catalogue)
+
+    def __getitem__(self, row: int) -> Work:
+        title, artist = self._value("title", row), self._value("artist_id", row)
+        return Work(row, (title or "").strip() or self.catalogue.ids[row], artist)
+
+    def take(self, rows: Iterable[int]) -> list[Work]:
+        """Several works, in the given order."""
+        return [self[row] for row in rows]
+
+    def _value(self, column: str, row: int) -> str | None:
+        frame = self.catalogue.frame
+        value: str | None = frame[column][row] if column in frame.columns else None
+        return value
 
 
 def encode(image: Image.Image, side: int, quality: int) -> Thumbnail:
@@ -118,13 +128,14 @@ def thumbnail(path: Path | None, side: int, quality: int) -> Thumbnail | None:
         return None
 
 
-def thumbnails(catalogue: Catalogue, rows: Iterable[int], budget: int = BUDGET) -> dict[int, Thumbnail]:
+def thumbnails(
+    paths: Sequence[Path | None], rows: Iterable[int], budget: int = BUDGET
+) -> dict[int, Thumbnail]:
     """Encode the pictures of `rows`, each once, small enough that all fit `budget` bytes of base64.
 
     Rows without a readable picture are absent from the result.
     """
     wanted = sorted(set(rows))
-    paths = catalogue.images()
     probe = generator(0, "report thumbnails").permutation(wanted)[:PROBE].tolist()
     with ThreadPoolExecutor() as pool:
 

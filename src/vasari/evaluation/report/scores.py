@@ -198,4 +198,4 @@ def rivals(evaluation: Evaluation) -> list[str]:
 
 
 def _bin(low: int, high: int) -> str:
-    return str(low) if low == high else f"{low}–{high}" if high < 100 else f"{low}–"
+    return str(low) if low == high else f"≤{high}"

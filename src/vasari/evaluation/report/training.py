@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -30,7 +30,10 @@ class Curve:
 
 def curve(result: ModelResult, style: int) -> Curve | None:
     """Draw the loss, the monitored metric and nDCG; None for models that learn nothing in epochs."""
-    history = [{k: float(v) for k, v in record.items() if v is not None} for record in result.history]
+    history = [
+        {k: float(v) for k, v in record.items() if v is not None and math.isfinite(v)}
+        for record in result.history
+    ]
     if len(history) < 2:
         return None
     metrics = [key for key in history[-1] if key not in BOOKKEEPING]
@@ -53,6 +56,10 @@ def curve(result: ModelResult, style: int) -> Curve | None:
         metric_name(monitor) if monitor in metrics else None,
         sum(record.get("seconds", 0.0) for record in history),
     )
+
+
+def _finite(record: Mapping[str, float | None]) -> dict[str, float]:
+    return {key: float(v) for key, v in record.items() if v is not None and math.isfinite(v)}
 
 
 def _panel(
