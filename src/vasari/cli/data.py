@@ -29,7 +29,7 @@ def parse_mapping(pairs: list[str]) -> dict[str, str]:
 
 
 def import_(
-    source: Annotated[Path, typer.Argument(help="A folder (or file) in one of the known formats.")],
+    source: Annotated[Path, typer.Argument(help="A folder in one of the known formats.")],
     out: Annotated[Path, typer.Option(help="Where the dataset goes.")],
     format_: Annotated[
         str, typer.Option("--format", help="plain, ugallery, ugallery-tutorial, wikimedia or movielens.")
@@ -42,7 +42,7 @@ def import_(
     on_unknown: Annotated[
         str, typer.Option(help="Interactions with unknown items: raise or drop.")
     ] = "raise",
-    on_duplicate: Annotated[str, typer.Option(help="Repeated rows and ids: raise, drop or keep.")] = "raise",
+    on_duplicate: Annotated[str, typer.Option(help="Repeated interactions: raise, drop or keep.")] = "keep",
     on_bad_row: Annotated[str, typer.Option(help="Rows that cannot be read: raise or drop.")] = "raise",
     name: Annotated[str | None, typer.Option(help="Name of the dataset; the source's by default.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="End with one JSON line.")] = False,
@@ -67,7 +67,7 @@ def import_(
         emit_json({"dataset": str(out), **facts, "problems": imported.report.to_dicts()})
         return
     console.print(
-        f"{facts['items']:,} works, {facts['users']:,} users, {facts['interactions']:,} interactions, in {out}",
+        f"{facts['items']:,} works, {facts['users']:,} users, {facts['interactions']:,} interactions: {out}",
         highlight=False,
     )
     if imported.features is not None:

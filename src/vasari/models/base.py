@@ -86,6 +86,7 @@ class Recommender(ABC, Generic[S]):
     name: ClassVar[str]
     Settings: ClassVar[type]
     needs_features: ClassVar[bool] = False
+    personal: ClassVar[bool] = True  # whether the profile decides, so that an empty one needs a fallback
 
     def __init__(self, **settings: Any) -> None:
         known = [field.name for field in fields(self.Settings)]
@@ -182,7 +183,7 @@ class Recommender(ABC, Generic[S]):
 
     def config(self) -> dict[str, Any]:
         """The settings, such that ``type(model)(**model.config())`` is an unfitted copy."""
-        return asdict(self.settings)  # type: ignore[call-overload,no-any-return]  # S is a dataclass by contract
+        return asdict(self.settings)  # type: ignore[call-overload]  # S is a dataclass by contract
 
     def clone(self) -> Self:
         """An unfitted model with the same settings."""
@@ -226,12 +227,10 @@ class Recommender(ABC, Generic[S]):
         usable = np.concatenate([self.scorable, np.ones(total - count, dtype=bool)])
         clean = distinct(profiles.where(usable[profiles.values]), total)
         scores = self._score(clean, user_ids if user_ids is not None else [None] * len(clean), guests)
-        if self._personal and (empty := clean.lengths == 0).any():
+        if self.personal and (empty := clean.lengths == 0).any():
             scores[empty] = self.popularity
         scores[:, ~self.scorable] = -np.inf
         return scores
-
-    _personal: ClassVar[bool] = True  # whether the profile matters, so that an empty one needs a fallback
 
     @abstractmethod
     def _score(

@@ -10,13 +10,28 @@ import numpy.typing as npt
 from vasari.data.cases import Cases
 from vasari.data.dataset import Dataset
 from vasari.data.histories import Histories
-from vasari.features.clusters import visual_clusters
+from vasari.features.clusters import Clusters, visual_clusters
 from vasari.features.table import FeatureTable
 from vasari.sampling.context import SamplingContext
 from vasari.sampling.leaks import verify_disjoint
 from vasari.sampling.sampler import Sampler
 
 IntArray = npt.NDArray[np.int64]
+
+
+_last: list[tuple[FeatureTable, int, Clusters]] = []
+
+
+def clusters_of(table: FeatureTable, seed: int) -> Clusters:
+    """Visual clusters of a table; the last answer is kept, since several models ask for the same."""
+    if not (_last and _last[0][0] is table and _last[0][1] == seed):
+        _last[:] = [(table, seed, visual_clusters(table, seed=seed))]
+    return _last[0][2]
+
+
+def item_clusters(clusters: Clusters, rows: IntArray) -> IntArray:
+    """Cluster of every item, shape (items,); -1 where `rows` says that it has no picture."""
+    return np.where(rows >= 0, clusters.labels[rows], -1)
 
 
 def triple_sampler(
@@ -53,9 +68,8 @@ def triple_sampler(
     """
     verify_disjoint(histories, hidden)
     present = rows >= 0
-    clusters = visual_clusters(table, seed=seed)
-    labels = np.where(present, clusters.labels[rows], -1)
+    clusters = clusters_of(table, seed)
     space = np.zeros((len(rows), clusters.space.shape[1]), dtype=np.float32)
     space[present] = clusters.space[rows[present]]
-    context = SamplingContext(histories, data.catalogue.artists, labels, space)
+    context = SamplingContext(histories, data.catalogue.artists, item_clusters(clusters, rows), space)
     return Sampler(context, mixture, profile_cap)

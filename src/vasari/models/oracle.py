@@ -26,7 +26,7 @@ class Oracle(Recommender[NoSettings]):
 
     name = "Oracle"
     Settings = NoSettings
-    _personal = False
+    personal = False
 
     def _fit(self, inputs: FitInputs) -> None:
         self.preference: Preference | None = inputs.data.preference

@@ -17,7 +17,7 @@ class Popularity(Recommender[NoSettings]):
 
     name = "Popularity"
     Settings = NoSettings
-    _personal = False
+    personal = False
 
     def _fit(self, inputs: FitInputs) -> None:
         """Everything needed was counted by the base class."""

@@ -19,7 +19,7 @@ class Random(Recommender[NoSettings]):
 
     name = "Random"
     Settings = NoSettings
-    _personal = False
+    personal = False
 
     def _fit(self, inputs: FitInputs) -> None:
         self.seed = inputs.seed
