@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING
 from vasari.core.seeds import generator
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from vasari.data.catalogue import Catalogue
 
 # Longest side in pixels and WebP quality, best first; the first that fits the budget is taken.
 LEVELS = ((168, 74), (144, 70), (120, 66), (96, 60), (72, 52))
 BUDGET = 4_500_000  # bytes of base64 for all thumbnails together
+WORKERS = 4  # threads; a huge picture takes half a gigabyte while it is decoded
 PROBE = 32  # pictures encoded to estimate what all will need
 
 
@@ -96,36 +95,30 @@ class Works:
         return value
 
 
-def encode(image: Image.Image, side: int, quality: int) -> Thumbnail:
-    """Shrink a picture to at most `side` pixels and encode it as WebP, on white where transparent."""
-    from PIL import Image, ImageOps
-
-    image = ImageOps.exif_transpose(image)
-    image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    if "A" in image.getbands() or "transparency" in image.info:
-        ground = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(ground, image.convert("RGBA"))
-    buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, "WEBP", quality=quality, method=4)
-    return Thumbnail(buffer.getvalue(), image.width, image.height)
-
-
 def thumbnail(path: Path | None, side: int, quality: int) -> Thumbnail | None:
-    """Encode one file; None where there is no picture or it cannot be read.
+    """Encode one file at no more than `side` pixels; None where there is no picture or it cannot be read.
 
     The report is no place to stop for a broken file: extraction has named it in its quarantine, here
     its title stands in its place.
     """
-    from PIL import Image
+    from PIL import Image, ImageOps
+
+    from vasari.features.decode import FORMATS, MAX_PIXELS, open_regular, to_rgb
 
     if path is None:
         return None
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as stream, Image.open(stream) as image:
+            if image.format not in FORMATS or image.width * image.height > MAX_PIXELS:
+                return None
             image.draft("RGB", (side * 2, side * 2))
-            return encode(image, side, quality)
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, Image.DecompressionBombError):
+            picture = to_rgb(ImageOps.exif_transpose(image))
+    except Exception:  # Pillow's plugins raise almost anything for a hostile file
         return None
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=quality, method=4)
+    return Thumbnail(buffer.getvalue(), picture.width, picture.height)
 
 
 def thumbnails(
@@ -135,9 +128,11 @@ def thumbnails(
 
     Rows without a readable picture are absent from the result.
     """
+    from vasari.features.decode import quiet_pillow
+
     wanted = sorted(set(rows))
     probe = generator(0, "report thumbnails").permutation(wanted)[:PROBE].tolist()
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(WORKERS) as pool, quiet_pillow():
 
         def made(some: list[int], side: int, quality: int) -> dict[int, Thumbnail]:
             done = pool.map(thumbnail, (paths[r] for r in some), repeat(side), repeat(quality))
