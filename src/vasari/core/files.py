@@ -162,7 +162,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     target = _ready(path)
     with _explaining(target):
         recover_folder(target)
-        _refuse_foreign(target)
+        refuse_foreign(target)
         remove_leftovers(target.parent)
         temporary = _beside(target, TEMPORARY_SUFFIX)
         temporary.mkdir()
@@ -181,8 +181,16 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _refuse_foreign(target: Path) -> None:
-    """Raise unless everything under `target` is named in its checksums: only what we wrote may be deleted."""
+def refuse_foreign(target: Path) -> None:
+    """Raise unless everything under `target` is named in its checksums: only what we wrote may be deleted.
+
+    `atomic_folder` does this by itself; long work does it before it begins.
+
+    Raises
+    ------
+    UsageError
+        `target` is a file, or a folder that holds files that were not written here.
+    """
     if not target.exists():
         return
     if not target.is_dir():
