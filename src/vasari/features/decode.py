@@ -260,7 +260,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode in {"I", "F"}:
         return _grey(image).convert("RGB")
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         picture = Image.new("RGB", image.size, BACKGROUND)
         picture.paste(rgba, mask=rgba.getchannel("A"))
         return picture

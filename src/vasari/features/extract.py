@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vasari.core.errors import CorruptFileError, DataError, NotFoundError, UsageError
+from vasari.core.files import recover_folder, refuse_foreign
 from vasari.core.machine import usable_cores
 from vasari.core.progress import bar
 from vasari.data.ids import Ids
 from vasari.features.backbones import DEFAULT
 from vasari.features.decode import BadImageError, content_hash
 from vasari.features.extractor import Encoded, Extractor
-from vasari.features.shards import Shards, remove_shards
+from vasari.features.shards import Shards, reserved
 from vasari.features.table import FeatureTable, Quarantined, writing
 
 if TYPE_CHECKING:
@@ -120,6 +121,21 @@ def extract_pictures(
     if len(paths) != len(ids):
         raise DataError(f"{len(ids)} ids do not fit {len(paths)} pictures")
     out = Path(os.path.realpath(out))
+    refuse_foreign(recover_folder(out))
+    with reserved(out):
+        _complete(extractor, ids, paths, out, names, workers, progress)
+    return FeatureTable.load(out, verify=False)
+
+
+def _complete(
+    extractor: Extractor,
+    ids: Ids,
+    paths: Sequence[Path | None],
+    out: Path,
+    names: Sequence[str | None] | None,
+    workers: int | None,
+    progress: bool | None,
+) -> None:
     names = names or [None if path is None else str(path) for path in paths]
     earlier = _earlier(out, extractor)
     shards = Shards.beside(out, extractor.fingerprint)
@@ -153,8 +169,6 @@ def extract_pictures(
         or earlier.quarantine != quarantine
     ):
         _assemble(extractor, shards, earlier, table_ids, hashes, quarantine, out)
-    remove_shards(out)
-    return FeatureTable.load(out, verify=False)
 
 
 def _earlier(out: Path, extractor: Extractor) -> FeatureTable | None:

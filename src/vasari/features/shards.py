@@ -6,9 +6,10 @@ A shard is one .npz file, written in one step; the zip format's own checksums te
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vasari.core.errors import UsageError, WriteError
 from vasari.core.files import atomic_path, remove_leftovers
 from vasari.features.decode import BadImageError
 from vasari.features.extractor import Encoded
@@ -51,7 +53,7 @@ class Shards:
     Attributes
     ----------
     folder
-        Its name carries the fingerprint: vectors made otherwise are never found.
+        Named by the fingerprint: vectors made otherwise are never found.
     dtype
         Of the stored vectors.
     found
@@ -69,9 +71,9 @@ class Shards:
     @classmethod
     def beside(cls, out: Path, fingerprint: Fingerprint) -> Shards:
         """Open what an earlier run, killed or not, left for `out`."""
-        shards = cls(out.with_name(f"{_prefix(out)}{fingerprint.digest[:16]}"), fingerprint.dtype)
-        shards.folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(shards.folder)
+        shards = cls(_workshop(out) / fingerprint.digest[:16], fingerprint.dtype)
+        if shards.folder.is_dir():
+            remove_leftovers(shards.folder)
         for file in sorted(shards.folder.glob("*.npz")):
             number = int(file.stem)
             shards._count = max(shards._count, number + 1)
@@ -147,12 +149,52 @@ class Shards:
             return content["vectors"], content.get("positions")
 
 
-def remove_shards(out: Path) -> None:
-    """Delete all shards beside `out`, also those of other fingerprints: the table is finished."""
-    for folder in out.parent.glob(f"{_prefix(out)}*"):
-        with contextlib.suppress(OSError):
+def _workshop(out: Path) -> Path:
+    return out.with_name(f".{out.name}.shards")
+
+
+@contextlib.contextmanager
+def reserved(out: Path) -> Iterator[None]:
+    """Keep other processes from extracting into `out` while the block runs.
+
+    At the end without error all shards are deleted, also those of other fingerprints: the table is
+    finished. The lock is the system's own, so that it ends with the process, however that ends.
+
+    Raises
+    ------
+    UsageError
+        Another process is at it.
+    WriteError
+        The place cannot be written.
+    """
+    folder = _workshop(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise WriteError(f"cannot write beside {out}: {error.strerror}; choose another place") from error
+    try:
+        _lock(descriptor, out)
+        try:
+            yield
             shutil.rmtree(folder)
+        finally:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # where not one shard was written
+    finally:
+        os.close(descriptor)
 
 
-def _prefix(out: Path) -> str:
-    return f".{out.name}.shards-"
+def _lock(descriptor: int, out: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows: two runs at once are the user's own care
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError(
+            f"another process is extracting into {out}; wait for it, or name another folder"
+        ) from None
+    if os.fstat(descriptor).st_nlink == 0:  # the other one finished, and removed it, just now
+        raise UsageError(f"another process has just extracted into {out}; run again")
