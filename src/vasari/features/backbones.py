@@ -4,7 +4,7 @@
 
 - ``efficientnet_lite0`` (default): weights come with an installed package, nothing is downloaded;
 - ``torchvision/resnet50`` (or another of torchvision's ResNets): the features of CuratorNet's paper,
-  2048 values before the classifier (Messina et al. 2020, section 5.1);
+  2048 values before the classifier (Messina et al. 2020);
 - any model of timm.
 """
 

@@ -1,6 +1,6 @@
 """Visual clusters: which works look alike, as CuratorNet's guidelines need it.
 
-Messina et al. 2020, section 5.2: z-score every dimension, PCA to 200, k-means with 100 clusters, and of
+Messina et al. 2020: z-score every dimension, PCA to 200, k-means with 100 clusters, and of
 several runs the one with the best silhouette. Expect a low silhouette (.005 to .01 on UGallery): the
 clusters are a coarse partition, not islands.
 """
