@@ -1,11 +1,11 @@
 """Vasari recommends art by looking at it.
 
-    import vasari as vs
+import vasari as vs
 
-    data = vs.Dataset.load("my-gallery/")
-    features = vs.extract(data)
-    model = vs.CuratorNet().fit(data, features)
-    model.recommend(profile=["a17", "a23"], k=20)
+data = vs.Dataset.load("my-gallery/")
+features = vs.extract(data)
+model = vs.CuratorNet().fit(data, features)
+model.recommend(profile=["a17", "a23"], k=20)
 """
 
 from __future__ import annotations

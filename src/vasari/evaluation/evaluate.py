@@ -31,12 +31,12 @@ from vasari.evaluation.scoring import (
     Revealable,
     answer,
     answerable,
-    refuse_leaks,
     score_by_ids,
     without,
 )
 from vasari.evaluation.storage import finished_result, result_folder, save_result
 from vasari.metrics import Score
+from vasari.sampling.leaks import verify_disjoint
 
 if TYPE_CHECKING:
     from vasari.features.table import FeatureTable
@@ -103,7 +103,9 @@ def evaluate(
         raise DataError(
             f"{split.protocol} hides nothing of {data.name}: no user has what it takes for a case"
         )
-    refuse_leaks(split.train, cases)
+    if split.train.catalogue.ids != cases.item_ids:
+        raise DataError("the training part has another catalogue than the cases; split them from one dataset")
+    verify_disjoint(split.train.histories, cases)
     unseen = np.zeros(len(cases.item_ids), dtype=bool)
     if features is not None:
         unseen = features.align(cases.item_ids) < 0

@@ -10,10 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from vasari.core.errors import DataError
 from vasari.core.progress import Bar
 from vasari.data.cases import Cases
-from vasari.data.dataset import Dataset
 from vasari.data.ids import Ids
 from vasari.data.ragged import Ragged
 from vasari.data.stock import ALWAYS, NEVER, Stock
@@ -137,38 +135,3 @@ def without(cases: Cases, unseen: BoolArray) -> Cases:
     """
     enters, leaves = cases.stock.enters, cases.stock.leaves
     return replace(cases, stock=Stock(np.where(unseen, NEVER, enters), np.where(unseen, ALWAYS, leaves)))
-
-
-def refuse_leaks(train: Dataset, cases: Cases) -> None:
-    """Make sure that no hidden interaction is in the training log.
-
-    A work taken before and taken again is no leak; one that the training log holds at or after the
-    moment of the case, and the profile of the case does not, is.
-
-    Raises
-    ------
-    DataError
-        Names the first leaked interaction, or says that the catalogues differ.
-    """
-    if train.catalogue.ids != cases.item_ids:
-        raise DataError("the training part has another catalogue than the cases; split them from one dataset")
-    histories, n_items = train.histories, len(cases.item_ids)
-    keys = histories.users * n_items + histories.items.values
-    order = np.lexsort((histories.times, keys))
-    distinct = keys[order]
-    asked = cases.relevant.row_of_value
-    users = histories.user_ids.find(cases.user_ids)[asked]
-    wanted = users * n_items + cases.relevant.values
-    place = np.searchsorted(distinct, wanted, "right") - 1  # the latest of that user and item
-    found = (users >= 0) & (place >= 0)
-    found[found] = distinct[place[found]] == wanted[found]
-    found[found] = histories.times[order][place[found]] >= cases.times[asked[found]]
-    shown = cases.profiles.row_of_value * n_items + cases.profiles.values
-    found[found] = ~np.isin(asked[found] * n_items + cases.relevant.values[found], shown)
-    if found.any():
-        first = int(np.flatnonzero(found)[0])
-        user, item = cases.user_ids[asked[first]], cases.item_ids[int(cases.relevant.values[first])]
-        raise DataError(
-            f"the training log holds {int(found.sum())} hidden interaction(s), first user {user!r} with "
-            f"item {item!r}; take the hidden part out before training"
-        )

@@ -374,7 +374,7 @@ class CuratorNet(Recommender[CuratorNetSettings]):
         self.item_vectors = torch.from_numpy(arrays["item_vectors"])
 
 
-VALIDATION_TRIPLES = 50_000
+VALIDATION_TRIPLES = 10_000
 
 
 @torch.inference_mode()
