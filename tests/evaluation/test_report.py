@@ -464,6 +464,8 @@ def test_in_a_browser(tmp_path, browser, width, pictures):
     assert last.locator(".speaks").count() > 0
     page.keyboard.press("Escape")
     assert not page.locator(".label").is_visible()
+    last.locator(".rec").first.hover()
+    assert page.locator(".label .name").inner_text().startswith("Work")
     assert said == []
     assert {url for url in asked if not url.startswith("data:")} == {path.as_uri()}
     page.close()

@@ -57,7 +57,8 @@
   };
 
   const workOf = (event) => event.target.closest && event.target.closest(".work");
-  document.addEventListener("pointerover", (event) => {
+  // Not pointerover: scrolling with the keys moves works under a mouse that rests.
+  document.addEventListener("pointermove", (event) => {
     if (event.pointerType === "mouse") { const work = workOf(event); if (work) show(work); else clear(); }
   });
   document.addEventListener("click", (event) => { const work = workOf(event); if (work) show(work); else clear(); });
