@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from vasari.core.errors import DataError, NotFoundError, UsageError
+from vasari.data.dataset import Dataset
 from vasari.data.door import DoorError
 from vasari.data.formats import read
 
@@ -266,8 +267,6 @@ def test_many_rows_take_seconds(tmp_path):
 
 
 def test_object_columns_of_pandas_mix_types(folder):
-    from vasari.data.dataset import Dataset
-
     items = pd.DataFrame({"item_id": pd.Series([1, "2", 3.0], dtype=object)})
     log = pd.DataFrame({"user_id": [1.0, 2.0, np.nan], "item_id": ["1", "2", "3"], "timestamp": [1, 2, 3]})
     with pytest.raises(DoorError, match=r"interactions row 2: user_id"):
@@ -276,3 +275,31 @@ def test_object_columns_of_pandas_mix_types(folder):
         data = Dataset.from_frames(items, log, on_bad_row="drop")
     assert list(data.catalogue.ids) == ["1", "2", "3"]
     assert list(data.histories.user_ids) == ["1", "2"]
+
+
+NAMES = ("_row", "_file", "__row__", "__raw__", "row", "key", "again", "literal", "index")
+
+
+@pytest.mark.parametrize("kind", ["frames", "files"])
+def test_further_columns_may_have_any_name(folder, tmp_path, kind):
+    more = {name: ["x", "y"] for name in NAMES}
+    items = pl.DataFrame({"item_id": ["a", "b"], "original": ["t", "t"], "image": [None, "b.png"], **more})
+    log = pl.DataFrame(
+        {"user_id": ["u", "v"], "item_id": ["a", "a"], "timestamp": ["2024-01-01"] * 2, **more}
+    )
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(b"")
+    if kind == "frames":
+        data = Dataset.from_frames(items, log, tmp_path / "images")
+    else:
+        data = read(folder(catalogue_csv=items.write_csv(), interactions_csv=log.write_csv())).dataset
+    assert data.catalogue.frame["image"].to_list() == ["a.png", "b.png"]
+    for frame in (data.catalogue.frame, data.interactions.frame):
+        assert frame.select(NAMES).to_dict(as_series=False) == more
+
+
+def test_the_one_reserved_name_is_refused(folder):
+    with pytest.raises(DataError, match="__line__.*rename"):
+        Dataset.from_frames(pl.DataFrame({"item_id": ["a"], "__line__": ["kept?"]}))
+    with pytest.raises(DataError, match="__line__.*rename"):
+        read(folder(catalogue_csv="item_id,__line__\na,1\n"))

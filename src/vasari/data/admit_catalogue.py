@@ -131,9 +131,11 @@ def _find_images(sieve: Sieve, root: Path) -> None:
         files = pictures_as_items(door, root, without)
         again = ~files["item_id"].is_first_distinct()
         _report_collisions(door, root, files.filter(again))
-        found = files.filter(~again).rename({"image": "_file"})
-        frame = frame.join(found, on="item_id", how="left", maintain_order="left")
-        frame = frame.with_columns(image=pl.coalesce("image", "_file")).drop("_file")
+        found = files.filter(~again)
+        by_stem = frame["item_id"].replace_strict(
+            found["item_id"], found["image"], default=None, return_dtype=pl.String
+        )
+        frame = frame.with_columns(image=pl.coalesce("image", by_stem))
     sieve.frame = frame
     absent = missing(frame["image"], root)
     message = f"is no file in {root}"

@@ -76,13 +76,13 @@ def _duplicates(sieve: Sieve) -> None:
 def _sold_twice(sieve: Sieve, catalogue: Catalogue) -> None:
     if not catalogue.originals.any():
         return
-    frame = sieve.frame.with_row_index("_row")
+    frame = sieve.frame
     sale = pl.Series(catalogue.originals[catalogue.ids.rows(frame["item_id"])])
     if sieve.has("kind"):
         sale &= frame["kind"] == "purchase"
-    sold = frame.filter(sale).sort("timestamp", maintain_order=True)
-    first = sold.unique("item_id", keep="first")["_row"].to_list()
-    again = sale & ~frame["_row"].is_in(first)
+    sold = frame.filter(sale).select(LINE, "item_id", "timestamp").sort("timestamp", maintain_order=True)
+    first = sold.unique("item_id", keep="first")[LINE].to_list()
+    again = sale & ~frame[LINE].is_in(first)
     cure = 'correct `original` in the catalogue or pass on_duplicate="drop"'
     sieve.out(again, "item_id", "is an original and was sold before", cure, sieve.door.policy.on_duplicate)
 

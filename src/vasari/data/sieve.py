@@ -15,7 +15,6 @@ from vasari.data.tables import LINE, Table
 from vasari.data.times import parse_times
 
 SHOWN_CHARACTERS = 80
-RAW, ROW = "__raw__", "__row__"
 FIX = 'correct it or pass on_bad_row="drop"'
 
 Flags = npt.NDArray[np.bool_] | pl.Series
@@ -121,13 +120,13 @@ class Sieve:
         blank = times.values.is_null().to_numpy() & required
         for fault in times.faults:
             blank &= ~fault.flags
-        # Rows leave as faults are reported; the row index leads each fault to those it was made for.
-        self.frame = self.frame.with_columns(times.values.alias(column), raw.alias(RAW)).with_row_index(ROW)
+        self.replace(column, times.values)
+        # Rows leave as faults are reported; `rows` leads each fault to those it was made for.
+        rows = np.arange(len(raw))
         faults = [(f.flags, f.message, f.cure) for f in times.faults] + [(blank, "is blank", "fill it in")]
         for flags, message, cure in faults:
-            now = flags[self.frame[ROW].to_numpy()]
-            self.out(now, column, message, f"{cure}; {FIX}", values=self.frame[RAW])
-        self.frame = self.frame.drop(RAW, ROW)
+            self.out(flags[rows], column, message, f"{cure}; {FIX}", values=raw.gather(rows))
+            rows = rows[~flags[rows]]
 
     def flags(self, column: str, required: bool = False) -> None:
         """Make `column` booleans; what is neither true nor false (or, if required, blank) is a bad row."""

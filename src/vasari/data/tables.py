@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -157,9 +157,15 @@ def _delimiter(first_line: str) -> str:
 def _header(cells: list[str], path: Path) -> list[str]:
     names = [cell.strip() or f"unnamed_{n}" for n, cell in enumerate(cells)]
     twice = sorted({name for name in names if names.count(name) > 1})
-    if twice or LINE in names:
-        raise DataError(f"{path.name} line 1: column {(twice or [LINE])[0]!r} occurs twice; rename one")
+    if twice:
+        raise DataError(f"{path.name} line 1: column {twice[0]!r} occurs twice; rename one")
+    _refuse_reserved(names, path.name)
     return names
+
+
+def _refuse_reserved(names: Sequence[str], source: str) -> None:
+    if LINE in names:
+        raise DataError(f"{source} has a column {LINE!r}, a name that is used in here; rename it")
 
 
 def _chunk(header: list[str], rows: list[list[str]], lines: list[int]) -> pl.DataFrame:
@@ -176,9 +182,10 @@ def from_frame(data: Any, source: str) -> Table:
     Raises
     ------
     DataError
-        `data` is none of these.
+        `data` is none of these, or has a column whose name is needed here.
     """
     frame = _to_polars(data, source)
+    _refuse_reserved(frame.columns, source)
     return Table(frame.with_columns(pl.Series(LINE, range(frame.height), dtype=pl.Int64)), source, "row")
 
 

@@ -79,8 +79,9 @@ def _votes(door: Door, table: Table) -> Table:
 
 
 def _repeats(door: Door, log: pl.DataFrame) -> pl.DataFrame:
-    latest = log.with_row_index("_row").sort("timestamp", maintain_order=True)
-    rows = latest.unique(["user_id", "item_id"], keep="last")["_row"].to_list()
+    votes = log.select("user_id", "item_id", "timestamp").with_row_index("row")
+    latest = votes.sort("timestamp", maintain_order=True)
+    rows = latest.unique(["user_id", "item_id"], keep="last")["row"].to_list()
     keep = pl.Series(range(log.height)).is_in(rows)
     message = "holds a user's vote on one picture again"
     cure = 'pass on_duplicate="drop" to keep the latest alone, as the tutorial does'
