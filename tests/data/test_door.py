@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -303,3 +305,11 @@ def test_the_one_reserved_name_is_refused(folder):
         Dataset.from_frames(pl.DataFrame({"item_id": ["a"], "__line__": ["kept?"]}))
     with pytest.raises(DataError, match="__line__.*rename"):
         read(folder(catalogue_csv="item_id,__line__\na,1\n"))
+
+
+@pytest.mark.parametrize("column", ["item_id", "timestamp", "weight", "kind", "evaluation"])
+@pytest.mark.parametrize("value", [timedelta(days=1), b"a", ["a"], {"a": 1}])
+def test_columns_of_no_single_values_are_refused_by_name(column, value):
+    log = pl.DataFrame({"user_id": ["u"], "item_id": ["a"], "timestamp": [1_700_000_000]})
+    with pytest.raises(DataError, match=f"interactions: column '{column}' holds"):
+        Dataset.from_frames(pl.DataFrame({"item_id": ["a"]}), log.with_columns(pl.Series(column, [value])))

@@ -14,7 +14,7 @@ moments = st.datetimes(datetime(1975, 1, 1), datetime(2200, 1, 1))
 
 
 def parse(values, **options):
-    return parse_times(pl.Series("timestamp", values, **options))
+    return parse_times(pl.Series("timestamp", values, **options), "the log")
 
 
 @pytest.mark.parametrize(

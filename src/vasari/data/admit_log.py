@@ -27,7 +27,7 @@ def admit_interactions(door: Door, table: Table, catalogue: Catalogue) -> Intera
     sieve.times("timestamp", required=True)
     if sieve.has("weight"):
         raw = sieve.frame["weight"]
-        weights, wrong = positive_numbers(raw)
+        weights, wrong = positive_numbers(raw, table.source)
         sieve.replace("weight", weights)
         cure = f"leave out what nobody wanted; {FIX}"
         sieve.out(wrong, "weight", "is no number above 0", cure, values=raw)

@@ -15,6 +15,22 @@ TRUE = ("true", "t", "yes", "y", "1", "1.0")
 FALSE = ("false", "f", "no", "n", "0", "0.0")
 
 
+def refuse_unreadable(column: pl.Series, source: str) -> None:
+    """Refuse a column whose cells are no single readable values.
+
+    Raises
+    ------
+    DataError
+        The column holds lists, structs, bytes or durations.
+    """
+    kind = column.dtype
+    if kind.is_nested() or kind in (pl.Binary, pl.Duration):
+        raise DataError(
+            f"{source}: column {column.name!r} holds {kind}; one text, number or time per row is needed "
+            f"(explode lists, decode bytes, add durations to the date they count from)"
+        )
+
+
 def id_text(column: pl.Series, source: str) -> pl.Series:
     """Write ids as text, null where there is none (blank, NaN, "null" ...).
 
@@ -23,14 +39,10 @@ def id_text(column: pl.Series, source: str) -> pl.Series:
     Raises
     ------
     DataError
-        The column holds lists, structs or bytes.
+        As `refuse_unreadable`.
     """
-    kind = column.dtype
-    if kind.is_nested() or kind == pl.Binary:
-        raise DataError(
-            f"{source}: column {column.name!r} holds {kind}; one id per row is needed (explode it first)"
-        )
-    if kind.is_float():
+    refuse_unreadable(column, source)
+    if column.dtype.is_float():
         column = column.fill_nan(None)
         whole = column.cast(pl.Int64, strict=False)
         column = whole if (whole == column).all() else column
@@ -57,18 +69,19 @@ def lookalikes(ids: pl.Series) -> pl.DataFrame:
     return frame.filter(pl.col("id") != pl.col("other")).select("id", "other")
 
 
-def booleans(column: pl.Series) -> tuple[pl.Series, BoolArray]:
+def booleans(column: pl.Series, source: str) -> tuple[pl.Series, BoolArray]:
     """Read true/false, t/f, yes/no, 1/0; return the values and which rows say something else."""
     if column.dtype == pl.Boolean:
         return column, np.zeros(len(column), dtype=bool)
-    text = id_text(column, column.name).str.strip_chars().str.to_lowercase()
+    text = id_text(column, source).str.strip_chars().str.to_lowercase()
     yes = text.is_in(TRUE)
     wrong = text.is_not_null() & ~yes & ~text.is_in(FALSE)
     return yes.set(wrong, None), wrong.fill_null(False).to_numpy()
 
 
-def positive_numbers(column: pl.Series) -> tuple[pl.Series, BoolArray]:
+def positive_numbers(column: pl.Series, source: str) -> tuple[pl.Series, BoolArray]:
     """Read weights; return them and which rows hold no finite number above 0 (empty ones included)."""
+    refuse_unreadable(column, source)
     text = column.str.strip_chars() if column.dtype == pl.String else column
     numbers = text.cast(pl.Float64, strict=False)
     good = numbers.is_finite() & (numbers > 0)

@@ -112,7 +112,7 @@ class Sieve:
     def times(self, column: str, required: bool = False) -> None:
         """Make `column` times in UTC; what cannot be read or does not go with the rest is a bad row."""
         raw = self.frame[column]
-        times = parse_times(raw)
+        times = parse_times(raw, self.table.source)
         for remark in times.remarks:
             self.door.remark(
                 self.table.source, f"{column} {remark}", "correct if that is wrong", int(times.values.count())
@@ -131,7 +131,7 @@ class Sieve:
     def flags(self, column: str, required: bool = False) -> None:
         """Make `column` booleans; what is neither true nor false (or, if required, blank) is a bad row."""
         raw = self.frame[column]
-        values, wrong = booleans(raw)
+        values, wrong = booleans(raw, self.table.source)
         self.replace(column, values)
         wrong = wrong | values.is_null().to_numpy() if required else wrong
         self.out(wrong, column, "is neither true nor false", FIX, values=raw)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from vasari.data.catalogue import TIME
+from vasari.data.columns import refuse_unreadable
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -55,14 +56,20 @@ class Times:
     remarks: list[str] = field(default_factory=list)
 
 
-def parse_times(column: pl.Series) -> Times:
+def parse_times(column: pl.Series, source: str) -> Times:
     """Read a column of times of any type.
 
     Numbers count from 1970 in the unit that most of them have the size of; eight digits that are all
     calendar days are days. Times without a zone are taken as UTC, and this is remarked. A column
     must be of one mind: numbers among dates, or times with a zone among times without, are faults of
     the fewer.
+
+    Raises
+    ------
+    DataError
+        As `refuse_unreadable`; `source` is what the message calls the table.
     """
+    refuse_unreadable(column, source)
     kind = column.dtype
     if isinstance(kind, pl.Datetime):
         if kind.time_zone is None:
