@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vasari.data.dataset import Dataset
+from vasari.data.door import DoorError
 from vasari.data.times import parse_times
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=timezone.utc)
@@ -93,3 +95,59 @@ def test_every_spelling_agrees_with_the_standard_library(naive):
     assert parse(seconds).values.to_list() == exact
     nanos = parse(np.array(micros, dtype=np.int64) * 1000)
     assert nanos.values.to_list() == exact
+
+
+FAR = 2**62
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        ["0000-01-01", "2024-03-01"],
+        ["9999-12-31T23:59:59-14:00", "2024-03-01T00:00:00Z"],
+        ["0001-01-01T00:00:00+14:00", "2024-03-01T00:00:00Z"],
+        [str(260_000_000_000 * 10**6), str(SECONDS * 10**6)],
+        [-70_000_000_000, SECONDS],
+        *[pl.Series([sign * FAR, 0]).cast(pl.Datetime(unit, zone))
+          for unit in ("ms", "us") for zone in (None, "UTC", "Asia/Tokyo") for sign in (1, -1)],
+        pl.Series([2**31 - 1, 0], dtype=pl.Int32).cast(pl.Date),
+    ],
+)  # fmt: skip
+def test_times_outside_the_calendar_are_faults_on_every_path(column):
+    times = parse(column)
+    assert [fault.flags.tolist() for fault in times.faults] == [[True, False]]
+    assert times.values.dtype == pl.Datetime("us", "UTC")
+    assert times.values.is_null().to_list() == [True, False]
+    assert times.values.max() is not None
+    catalogue, ids = pl.DataFrame({"item_id": ["a"]}), ["a", "a"]
+    log = pl.DataFrame({"user_id": ids, "item_id": ids, "timestamp": column})
+    with pytest.raises(DoorError, match="row 0: timestamp"):
+        Dataset.from_frames(catalogue, log)
+    with pytest.warns(UserWarning, match="left out"):
+        data = Dataset.from_frames(catalogue, log, on_bad_row="drop")
+    assert data.describe()["interactions"] == 1
+
+
+def test_the_whole_calendar_can_be_described():
+    ends = [datetime.min.replace(tzinfo=timezone.utc), datetime.max.replace(tzinfo=timezone.utc)]
+    for column in (ends, [end.isoformat() for end in ends]):
+        times = parse(column)
+        assert not times.faults
+        assert times.values.to_list() == ends
+
+
+@pytest.mark.parametrize("zone", ["+99:99", "+15:00", "-14:60", "+0275"])
+def test_zones_that_no_place_has_are_faults(zone):
+    times = parse(["2024-03-01T12:00:00Z", f"2024-03-01T12:00:00{zone}"])
+    assert times.values.to_list() == [NOON, None]
+    assert [fault.flags.tolist() for fault in times.faults] == [[False, True]]
+
+
+@pytest.mark.parametrize("zone", [None, "Asia/Tokyo"])
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_datetimes_of_every_unit_and_zone(unit, zone):
+    naive = pl.Series([NOON.replace(tzinfo=None)], dtype=pl.Datetime(unit))
+    column = naive if zone is None else naive.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+    times = parse(column)
+    assert times.values.to_list() == [NOON]
+    assert bool(times.remarks) is (zone is None)

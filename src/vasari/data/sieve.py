@@ -123,9 +123,10 @@ class Sieve:
         self.replace(column, times.values)
         # Rows leave as faults are reported; `rows` leads each fault to those it was made for.
         rows = np.arange(len(raw))
+        shown = raw.to_physical() if raw.dtype.is_temporal() else raw  # Python has no far dates to show
         faults = [(f.flags, f.message, f.cure) for f in times.faults] + [(blank, "is blank", "fill it in")]
         for flags, message, cure in faults:
-            self.out(flags[rows], column, message, f"{cure}; {FIX}", values=raw.gather(rows))
+            self.out(flags[rows], column, message, f"{cure}; {FIX}", values=shown.gather(rows))
             rows = rows[~flags[rows]]
 
     def flags(self, column: str, required: bool = False) -> None:

@@ -16,12 +16,14 @@ BoolArray = npt.NDArray[np.bool_]
 ISO = (
     r"^(\d{4})[-/](\d{2})[-/](\d{2})"
     r"(?:[T ](\d{2}):(\d{2})(?::(\d{2}))?(?:[.,](\d{1,9}))?)?"
-    r"\s*(Z|z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?$"
+    r"\s*(Z|z|UTC|GMT|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)?$"
 )
 NUMBER = r"^[+-]?\d{1,19}(\.\d*)?$"
 CALENDAR = r"^(1[89]|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$"
 MISSING = ("", "nan", "nat", "null", "none", "<na>", "n/a")
-FARTHEST = 250_000_000_000_000_000  # microseconds: the year 9892; calendars end at 9999
+# The calendar of Python and of every tool down the line: years 1 to 9999, in milliseconds since 1970,
+# which hold the times of every type without overflow.
+FIRST, LAST = -62_135_596_800_000, 253_402_300_799_999
 ISO_CURE = "write times as ISO 8601, for example 2024-03-01T12:00:00Z, or as seconds since 1970"
 # |value| below the bound is counted in this unit. Each bound lies before 1973 in its own unit, after
 # 5000 AD in the smaller one, so no date of the last fifty years is ambiguous.
@@ -71,16 +73,16 @@ def parse_times(column: pl.Series, source: str) -> Times:
     """
     refuse_unreadable(column, source)
     kind = column.dtype
-    if isinstance(kind, pl.Datetime):
-        if kind.time_zone is None:
-            naive = column.dt.replace_time_zone("UTC").cast(TIME)
-            return Times(naive, remarks=["without time zone, taken as UTC"] if naive.count() else [])
-        return Times(column.dt.convert_time_zone("UTC").cast(TIME))
-    if kind == pl.Date:
-        return Times(
-            column.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
-            remarks=["days, taken as midnight UTC"],
-        )
+    if isinstance(kind, pl.Datetime) or kind == pl.Date:
+        times = Times(column)
+        _bound(times)
+        zone = getattr(kind, "time_zone", None)
+        if zone is None and times.values.count():
+            what = "days, taken as midnight UTC" if kind == pl.Date else "without time zone, taken as UTC"
+            times.remarks.append(what)
+        # A zone of Polars is how the moment is shown; the number beneath is UTC already.
+        times.values = times.values.cast(pl.Datetime("us", zone)).to_physical().cast(TIME)
+        return times
     if kind.is_float():
         column = column.cast(pl.Float64).fill_nan(None)
         if ((column % 1 == 0) & (column.abs() < 2**63)).all():
@@ -118,7 +120,17 @@ def _from_text(text: pl.Series) -> Times:
         if len(zones := offsets.filter(keep).unique()) > 1:
             result.remarks.append(f"in {len(zones)} different time zones, all converted to UTC")
     result.values = values.alias(text.name)
+    _bound(result)
     return result
+
+
+def _bound(times: Times) -> None:
+    """Make times outside the calendar faults."""
+    far = ~times.values.dt.timestamp("ms").is_between(FIRST, LAST).fill_null(True)
+    if far.any():
+        message = "lies outside the years 1 to 9999"
+        times.faults.append(Fault(far.to_numpy(), message, ISO_CURE))
+        times.values = pl.select(pl.when(~far).then(times.values)).to_series().alias(times.values.name)
 
 
 def _iso(text: pl.Series) -> tuple[pl.Series, BoolArray, pl.Series]:
@@ -170,8 +182,7 @@ def _numbers(text: pl.Series, numeric: BoolArray, result: Times) -> pl.Series:
         sign = pl.select(pl.when(text.str.starts_with("-")).then(-1).otherwise(1)).to_series()
         scale = int(UNITS[common][2])
         micros = whole * scale + (sign * part * scale).round().cast(pl.Int64)
-    if (far := text.is_not_null() & (micros.is_null() | (micros.abs() > FARTHEST))).any():
-        result.faults.append(Fault(far.to_numpy(), "is too far from today to be a time", ISO_CURE))
-        micros = micros.set(far, None)
+    if (wide := text.is_not_null() & micros.is_null()).any():
+        result.faults.append(Fault(wide.to_numpy(), "has too many digits to be a time", ISO_CURE))
     utc: pl.Series = micros.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     return utc
