@@ -73,7 +73,7 @@ def test_stems_that_collide(folder):
 
 def test_missing_pictures_are_counted_not_fatal(folder):
     items = "item_id,image\na,x/1.jpg\nb,gone.jpg\nc,\n"
-    source = folder(catalogue_csv=items, interactions_csv="user_id,item_id,timestamp\nu,a,1\n")
+    source = folder(catalogue_csv=items, interactions_csv="user_id,item_id,timestamp\nu,a,1700000000\n")
     touch(source, "x/1.jpg")
     imported = read(source)
     assert imported.dataset.catalogue.image_root == source

@@ -60,6 +60,9 @@ def test_what_is_no_time_is_a_fault_and_no_guess(value):
         (str(SECONDS), "2024-03-01"),
         (str(SECONDS), str(SECONDS * 1000)),
         (str(SECONDS * 1000), str(SECONDS)),
+        (str(SECONDS), "2024"),
+        (str(SECONDS), "0"),
+        ("2024-03-01T12:00:00", "2024"),
     ],
 )
 def test_the_fewer_of_a_mixed_column_are_faults(usual, odd):
@@ -151,3 +154,19 @@ def test_datetimes_of_every_unit_and_zone(unit, zone):
     times = parse(column)
     assert times.values.to_list() == [NOON]
     assert bool(times.remarks) is (zone is None)
+
+
+@pytest.mark.parametrize("years", [["2024", "1899"], [2024, 1899], [2024.0, 1899.0], ["2024", "1899", ""]])
+def test_bare_years_begin_on_the_first_of_january_and_are_remarked(years):
+    times = parse(years)
+    assert [t.isoformat()[:10] for t in times.values.drop_nulls()] == ["2024-01-01", "1899-01-01"]
+    assert "year" in times.remarks[0]
+    assert not times.faults
+
+
+@pytest.mark.parametrize("steps", [[3, 1, 2], [2024, 2100], [45292, 45293], [0.5, 0.25]])
+def test_small_numbers_keep_their_order_and_are_remarked(steps):
+    times = parse(steps)
+    assert times.values.arg_sort().to_list() == np.argsort(steps).tolist()
+    assert "order" in times.remarks[0]
+    assert not times.faults

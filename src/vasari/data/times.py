@@ -19,15 +19,22 @@ ISO = (
     r"\s*(Z|z|UTC|GMT|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)?$"
 )
 NUMBER = r"^[+-]?\d{1,19}(\.\d*)?$"
+YEAR = r"^(1[89]|20)\d{2}(\.0*)?$"
 CALENDAR = r"^(1[89]|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$"
 MISSING = ("", "nan", "nat", "null", "none", "<na>", "n/a")
 # The calendar of Python and of every tool down the line: years 1 to 9999, in milliseconds since 1970,
 # which hold the times of every type without overflow.
 FIRST, LAST = -62_135_596_800_000, 253_402_300_799_999
 ISO_CURE = "write times as ISO 8601, for example 2024-03-01T12:00:00Z, or as seconds since 1970"
-# |value| below the bound is counted in this unit. Each bound lies before 1973 in its own unit, after
-# 5000 AD in the smaller one, so no date of the last fifty years is ambiguous.
-UNITS = (("seconds", 1e11, 1_000_000.0), ("milliseconds", 1e14, 1_000.0), ("microseconds", 1e17, 1.0))
+# |value| below the bound is counted in this unit. Each bound lies in March 1973 in its own unit (the next
+# larger one reaches 5138), so no date since then is ambiguous. Smaller numbers are years, days or steps
+# of who knows what; alone they give an order, as seconds, among seconds they are mistakes.
+UNITS = (
+    ("years or steps", 1e8, 1_000_000),
+    ("seconds", 1e11, 1_000_000),
+    ("milliseconds", 1e14, 1_000),
+    ("microseconds", 1e17, 1),
+)
 
 
 @dataclass(frozen=True)
@@ -61,10 +68,11 @@ class Times:
 def parse_times(column: pl.Series, source: str) -> Times:
     """Read a column of times of any type.
 
-    Numbers count from 1970 in the unit that most of them have the size of; eight digits that are all
-    calendar days are days. Times without a zone are taken as UTC, and this is remarked. A column
-    must be of one mind: numbers among dates, or times with a zone among times without, are faults of
-    the fewer.
+    Numbers count from 1970 in the unit that most of them have the size of. Eight digits that are all
+    calendar days are days, four digits that are all years of 1800 to 2099 begin that year; if most
+    numbers lie below 10^8 they are taken as seconds; all three are remarked. Times without a zone are
+    taken as UTC, and this is remarked. A column must be of one mind: numbers among dates, small numbers
+    among seconds, or times with a zone among times without, are faults of the fewer.
 
     Raises
     ------
@@ -163,24 +171,32 @@ def _numbers(text: pl.Series, numeric: BoolArray, result: Times) -> pl.Series:
         if (wrong := numeric & days.is_null().to_numpy()).any():
             result.faults.append(Fault(wrong, "is no day of the calendar", ISO_CURE))
         return days.dt.replace_time_zone("UTC")
+    if numeric.any() and text.str.contains(YEAR).all():
+        result.remarks.append("bare years, each taken as midnight UTC of its 1 January")
+        begin = text.str.slice(0, 4) + "-01-01"
+        return begin.str.to_datetime("%Y-%m-%d", time_unit="us").dt.replace_time_zone("UTC")
     size = text.cast(pl.Float64, strict=False).abs().fill_null(0.0).to_numpy()
     unit = np.digitize(size, [bound for _, bound, _ in UNITS])
     names = [*(name for name, _, _ in UNITS), "nanoseconds"]
-    common = int(np.bincount(unit[numeric], minlength=4).argmax())
+    common = int(np.bincount(unit[numeric], minlength=len(names)).argmax())
     for other in np.unique(unit[numeric]).tolist():
         if other != common:
             message = f"has the size of {names[other]} while most rows are in {names[common]}"
             cure = "write all times of the column in one unit"
             result.faults.append(Fault(numeric & (unit == other), message, cure))
     text = text.set(pl.Series(unit != common), None)
-    if common == 3:
+    if common == 0 and numeric.any():
+        result.remarks.append(
+            "numbers below 100,000,000, taken as seconds since 1970; only their order counts"
+        )
+    if names[common] == "nanoseconds":
         micros = text.str.replace(r"\..*$", "").cast(pl.Int64, strict=False) // 1000
     else:
         # Whole numbers stay integers: a float would round microseconds of far dates.
         whole = text.str.replace(r"\..*$", "").cast(pl.Int64, strict=False)
         part = ("0" + text.str.extract(r"(\.\d+)").fill_null("")).cast(pl.Float64, strict=False)
         sign = pl.select(pl.when(text.str.starts_with("-")).then(-1).otherwise(1)).to_series()
-        scale = int(UNITS[common][2])
+        scale = UNITS[common][2]
         micros = whole * scale + (sign * part * scale).round().cast(pl.Int64)
     if (wide := text.is_not_null() & micros.is_null()).any():
         result.faults.append(Fault(wide.to_numpy(), "has too many digits to be a time", ISO_CURE))
