@@ -9,6 +9,7 @@ from vasari.core.errors import DataError, NotFoundError, UsageError
 from vasari.data.dataset import Dataset
 from vasari.data.door import DoorError
 from vasari.data.formats import read
+from vasari.data.stock import NEVER
 
 ITEMS = "item_id,title\na,One\nb,Two\nc,Three\n"
 LOG = "user_id,item_id,timestamp\nu,a,2024-01-01\nu,b,2024-01-02\nv,a,2024-01-03\n"
@@ -313,3 +314,23 @@ def test_columns_of_no_single_values_are_refused_by_name(column, value):
     log = pl.DataFrame({"user_id": ["u"], "item_id": ["a"], "timestamp": [1_700_000_000]})
     with pytest.raises(DataError, match=f"interactions: column '{column}' holds"):
         Dataset.from_frames(pl.DataFrame({"item_id": ["a"]}), log.with_columns(pl.Series(column, [value])))
+
+
+@pytest.mark.parametrize("kind", ["purchase", "Purchase", " buy", "SOLD", "sale ", "Order"])
+def test_a_sale_by_any_name_takes_an_original_out_of_stock(folder, kind):
+    items = "item_id,original\na,t\nb,t\n"
+    log = f"user_id,item_id,timestamp,kind\nu,a,2024-01-01,{kind}\nv,b,2024-01-02, View\n"
+    imported = read(folder(catalogue_csv=items, interactions_csv=log))
+    assert imported.dataset.interactions.frame["kind"].to_list() == ["purchase", "view"]
+    assert (imported.dataset.stock.leaves == NEVER).tolist() == [False, True]
+    assert not any("no sale" in p.message for p in imported.report.problems)
+
+
+def test_originals_without_any_sale_are_remarked(folder):
+    log = "user_id,item_id,timestamp,kind\nu,a,2024-01-01,acquired\n"
+    imported = read(folder(catalogue_csv="item_id,original\na,t\n", interactions_csv=log))
+    (remark,) = [p for p in imported.report.problems if "no sale" in p.message]
+    assert "acquired" in remark.message
+    assert "purchase" in remark.cure
+    copies = read(folder(catalogue_csv="item_id,original\na,f\n", interactions_csv=log))
+    assert not any("no sale" in p.message for p in copies.report.problems)

@@ -8,7 +8,7 @@ from vasari.core.errors import DataError
 from vasari.data.catalogue import Catalogue
 from vasari.data.columns import lookalike_key, positive_numbers
 from vasari.data.door import Door
-from vasari.data.interactions import REQUIRED, Interactions
+from vasari.data.interactions import PURCHASE, REQUIRED, SALES, Interactions
 from vasari.data.sieve import FIX, Sieve
 from vasari.data.tables import LINE, Table
 
@@ -33,6 +33,8 @@ def admit_interactions(door: Door, table: Table, catalogue: Catalogue) -> Intera
         sieve.out(wrong, "weight", "is no number above 0", cure, values=raw)
     if sieve.has("kind"):
         sieve.ids("kind")
+        kinds = sieve.frame["kind"].str.strip_chars().str.to_lowercase()
+        sieve.replace("kind", kinds.replace(SALES, [PURCHASE] * len(SALES)))
     if sieve.has("evaluation"):
         sieve.flags("evaluation", required=True)
     _known_items(sieve, catalogue)
@@ -79,7 +81,13 @@ def _sold_twice(sieve: Sieve, catalogue: Catalogue) -> None:
     frame = sieve.frame
     sale = pl.Series(catalogue.originals[catalogue.ids.rows(frame["item_id"])])
     if sieve.has("kind"):
-        sale &= frame["kind"] == "purchase"
+        bought = frame["kind"] == PURCHASE
+        if not bought.any():
+            kinds = frame["kind"].unique(maintain_order=True).head(5).to_list()
+            message = f"has no sale, only kinds {kinds!r}, so no original ever leaves the stock"
+            cure = f"call sales {PURCHASE!r} in column kind, or leave the column out if all rows are sales"
+            sieve.door.remark(sieve.table.source, message, cure, frame.height)
+        sale &= bought
     sold = frame.filter(sale).select(LINE, "item_id", "timestamp").sort("timestamp", maintain_order=True)
     first = sold.unique("item_id", keep="first")[LINE].to_list()
     again = sale & ~frame[LINE].is_in(first)

@@ -22,6 +22,10 @@ INTERACTION_COLUMNS: Mapping[str, pl.DataType] = {
     "evaluation": pl.Boolean(),
 }
 
+PURCHASE = "purchase"
+# What the door writes as `PURCHASE`; case and blanks around do not matter.
+SALES = ("purchase", "purchased", "buy", "bought", "sale", "sold", "order", "ordered", "transaction")
+
 REQUIRED = ("user_id", "item_id", "timestamp")
 
 
@@ -32,8 +36,9 @@ class Interactions:
     ----------
     frame
         Columns user_id, item_id (text), timestamp (Datetime[us, UTC]) and, where known, weight
-        (float), kind (purchase, like, view ...), evaluation (bool: held out by whoever published the
-        log). Further columns are kept. No rows is allowed: collectors can be simulated later.
+        (float), kind (``"purchase"``; like, view ... in lower case), evaluation (bool: held out by
+        whoever published the log). Further columns are kept. No rows is allowed: collectors can be
+        simulated later.
 
     Raises
     ------
@@ -56,10 +61,10 @@ class Interactions:
         return f"Interactions({len(self)} rows, {self.frame['user_id'].n_unique()} users)"
 
     def sales(self) -> pl.DataFrame:
-        """The rows by which a work changes hands: kind 'purchase', or all where there is no kind."""
+        """The rows by which a work changes hands: kind `PURCHASE`, or all where there is no kind."""
         if "kind" not in self.frame.columns:
             return self.frame
-        return self.frame.filter(pl.col("kind") == "purchase")
+        return self.frame.filter(pl.col("kind") == PURCHASE)
 
     def to_pandas(self) -> pd.DataFrame:
         """The log as a pandas data frame."""
