@@ -91,13 +91,27 @@ def test_blank_values_are_bad_rows(folder, blank, column):
     assert len(read(source, on_bad_row="drop").dataset.interactions) == 3
 
 
-@pytest.mark.parametrize("weight", ["", "nan", "inf", "-1", "0", "much"])
+@pytest.mark.parametrize("weight", ["nan", "inf", "-1", "0", "much"])
 def test_weights_are_numbers_above_zero(folder, weight):
     log = f"user_id,item_id,timestamp,weight\nu,a,2024-01-01,2.5\nu,b,2024-01-02,{weight}\n"
     source = folder(catalogue_csv=ITEMS, interactions_csv=log)
     problem = only(refused(source), "raise")
     assert (problem.line, problem.column, problem.value) == (3, "weight", weight)
     assert read(source, on_bad_row="drop").dataset.interactions.frame["weight"].to_list() == [2.5]
+
+
+def test_a_blank_weight_is_no_weight(folder):
+    log = "user_id,item_id,timestamp,weight\nu,a,2024-01-01,2.5\nu,b,2024-01-02,\nv,b,2024-01-02, \n"
+    data = read(folder(catalogue_csv=ITEMS, interactions_csv=log)).dataset
+    assert data.interactions.frame["weight"].to_list() == [2.5, None, None]
+    log = {"user_id": ["u", "v"], "item_id": ["a", "b"], "timestamp": ["2024-01-01"] * 2}
+    for table in (pd.DataFrame({**log, "weight": [1, None]}), pl.DataFrame({**log, "weight": [1, None]})):
+        data = Dataset.from_frames(pl.DataFrame({"item_id": ["a", "b"]}), table)
+        assert data.interactions.frame["weight"].to_list() == [1.0, None]
+    with pytest.raises(DoorError, match="row 1: weight 'nan'"):
+        Dataset.from_frames(
+            pl.DataFrame({"item_id": ["a", "b"]}), pl.DataFrame({**log, "weight": [1.0, np.nan]})
+        )
 
 
 @pytest.mark.parametrize("flag", ["", "maybe"])

@@ -80,9 +80,11 @@ def booleans(column: pl.Series, source: str) -> tuple[pl.Series, BoolArray]:
 
 
 def positive_numbers(column: pl.Series, source: str) -> tuple[pl.Series, BoolArray]:
-    """Read weights; return them and which rows hold no finite number above 0 (empty ones included)."""
+    """Read weights; return them, null where blank, and which rows hold no finite number above 0."""
     refuse_unreadable(column, source)
-    text = column.str.strip_chars() if column.dtype == pl.String else column
-    numbers = text.cast(pl.Float64, strict=False)
+    if column.dtype == pl.String:
+        column = column.str.strip_chars()
+        column = column.set(column == "", None)
+    numbers = column.cast(pl.Float64, strict=False)
     good = numbers.is_finite() & (numbers > 0)
-    return numbers, ~good.fill_null(False).to_numpy()
+    return numbers, (column.is_not_null() & ~good.fill_null(False)).to_numpy()

@@ -36,9 +36,9 @@ class Interactions:
     ----------
     frame
         Columns user_id, item_id (text), timestamp (Datetime[us, UTC]) and, where known, weight
-        (float), kind (``"purchase"``; like, view ... in lower case), evaluation (bool: held out by
-        whoever published the log). Further columns are kept. No rows is allowed: collectors can be
-        simulated later.
+        (float, null where unknown), kind (``"purchase"``; like, view ... in lower case), evaluation
+        (bool: held out by whoever published the log). Further columns are kept. No rows is allowed:
+        collectors can be simulated later.
 
     Raises
     ------
