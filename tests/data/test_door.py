@@ -348,3 +348,32 @@ def test_originals_without_any_sale_are_remarked(folder):
     assert "purchase" in remark.cure
     copies = read(folder(catalogue_csv="item_id,original\na,f\n", interactions_csv=log))
     assert not any("no sale" in p.message for p in copies.report.problems)
+
+
+@pytest.mark.parametrize("ids", [[b"a", b"b"], [b"a", "b"], [["a"], ["b"]], [("a",), "b"], [{"a"}, {"b"}],
+                                 [{"a": 1}, None], [np.array(["a"]), np.array(["b"])]])  # fmt: skip
+def test_ids_of_pandas_that_are_no_single_values_are_refused(ids):
+    with pytest.raises(
+        DataError, match="catalogue: column 'artwork' holds|catalogue: column 'item_id' holds"
+    ):
+        Dataset.from_frames(pd.DataFrame({"artwork": ids}), mapping={"item_id": "artwork"})
+
+
+def test_further_lists_stay_lists_and_objects_are_refused_by_name(tmp_path):
+    items = pd.DataFrame({"item_id": ["a", "b"], "tags": [["x", "y"], []], "raw": [b"1", None]})
+    data = Dataset.from_frames(items)
+    data.save(tmp_path)
+    assert Dataset.load(tmp_path).catalogue.frame["tags"].to_list() == [["x", "y"], []]
+    objects = pl.DataFrame({"item_id": ["a"], "o": pl.Series([object()], dtype=pl.Object)})
+    for table in (objects, items.assign(o=[{"a": 1}, {"b": 2}]), items.assign(o=[["x"], 1])):
+        with pytest.raises(DataError, match="catalogue: column 'o' holds Python objects"):
+            Dataset.from_frames(table)
+
+
+@pytest.mark.parametrize("wrong", [1e20, 2.0**53, -1e20, np.inf])
+def test_float_ids_that_are_not_exact_are_not_called_blank(wrong):
+    items = pd.DataFrame({"item_id": [1.0, wrong]})
+    with pytest.raises(DoorError, match="row 1: item_id .* is a floating-point number"):
+        Dataset.from_frames(items)
+    with pytest.warns(UserWarning, match="left out"):
+        assert list(Dataset.from_frames(items, on_bad_row="drop").catalogue.ids) == ["1"]

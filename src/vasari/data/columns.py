@@ -10,6 +10,7 @@ from vasari.core.errors import DataError
 
 BoolArray = npt.NDArray[np.bool_]
 
+EXACT = 2**53  # from here on a floating-point number stands for several whole ones
 MISSING_ID = ("", "nan", "nat", "null", "none", "<na>", "n/a")
 TRUE = ("true", "t", "yes", "y", "1", "1.0")
 FALSE = ("false", "f", "no", "n", "0", "0.0")
@@ -44,8 +45,8 @@ def id_text(column: pl.Series, source: str) -> pl.Series:
     refuse_unreadable(column, source)
     if column.dtype.is_float():
         column = column.fill_nan(None)
-        whole = column.cast(pl.Int64, strict=False)
-        column = whole if (whole == column).all() else column
+        if (column.abs() < EXACT).all() and (column % 1 == 0).all():
+            column = column.cast(pl.Int64)
     text = column.cast(pl.String)
     blank = text.str.strip_chars().str.to_lowercase().is_in(MISSING_ID)
     return pl.Series(text.set(blank, None))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from vasari.core.errors import DataError
-from vasari.data.columns import booleans, id_text, lookalikes
+from vasari.data.columns import EXACT, booleans, id_text, lookalikes
 from vasari.data.door import Action, Door, Problem
 from vasari.data.tables import LINE, Table
 from vasari.data.times import parse_times
@@ -104,7 +104,11 @@ class Sieve:
         return column in self.frame.columns
 
     def ids(self, column: str) -> None:
-        """Make `column` ids as text; blank ones are bad rows."""
+        """Make `column` ids as text; blank ones and numbers that are not exact are bad rows."""
+        if self.frame[column].dtype.is_float():
+            message = "is a floating-point number too large to name one id"
+            cure = f"keep ids as text or integers from the start; {FIX}"
+            self.out(self.frame[column].fill_nan(None).abs() >= EXACT, column, message, cure)
         raw = self.frame[column]
         self.replace(column, id_text(raw, self.table.source))
         self.out(self.frame[column].is_null(), column, "is blank", f"fill it in; {FIX}", values=raw)

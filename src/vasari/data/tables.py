@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from vasari.core.errors import DataError, NotFoundError, UsageError
@@ -182,10 +183,15 @@ def from_frame(data: Any, source: str) -> Table:
     Raises
     ------
     DataError
-        `data` is none of these, or has a column whose name is needed here.
+        `data` is none of these, or has a column of Python objects or one whose name is needed here.
     """
     frame = _to_polars(data, source)
     _refuse_reserved(frame.columns, source)
+    if objects := [name for name, kind in frame.schema.items() if kind == pl.Object]:
+        raise DataError(
+            f"{source}: column {objects[0]!r} holds Python objects that no file can; make them text or "
+            f"numbers, or leave the column out"
+        )
     return Table(frame.with_columns(pl.Series(LINE, range(frame.height), dtype=pl.Int64)), source, "row")
 
 
@@ -209,7 +215,16 @@ def _to_polars(data: Any, source: str) -> pl.DataFrame:
 
 def _pandas_column(name: str, column: Any) -> pl.Series:
     if column.dtype == object:
-        return pl.Series(name, [_plain_text(value) for value in column], dtype=pl.String)
+        values = list(column)
+        if any(isinstance(value, dict | set | frozenset) for value in values):
+            return pl.Series(name, values, dtype=pl.Object)
+        if any(isinstance(value, bytes | bytearray | list | tuple | np.ndarray) for value in values):
+            # Text such as "b'a'" or "['a']" would pass for an id.
+            try:
+                return pl.Series(name, values)
+            except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+                return pl.Series(name, values, dtype=pl.Object)
+        return pl.Series(name, [_plain_text(value) for value in values], dtype=pl.String)
     series: pl.Series = pl.from_pandas(column.rename(name).reset_index(drop=True))
     return series
 
