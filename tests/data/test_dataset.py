@@ -124,6 +124,22 @@ def test_frames_that_are_none():
         Dataset.from_frames([{"item_id": 1}])
     with pytest.raises(DataError, match="explode"):
         Dataset.from_frames(pl.DataFrame({"item_id": [["a", "b"]]}))
+    with pytest.raises(DataError, match="catalogue is a NoneType; give"):
+        Dataset.from_frames(None, pl.DataFrame({"item_id": ["a"]}))
+
+
+def test_from_frames_says_what_it_assumed_and_what_is_missing(tmp_path):
+    items = pl.DataFrame({"item_id": ["a", "b"], "image": ["gone.png", None]})
+    log = pl.DataFrame({"user_id": ["u"], "item_id": ["a"], "timestamp": ["2024-01-01"]})
+    with pytest.warns(UserWarning, match="gone.png") as caught:
+        Dataset.from_frames(items, log, image_root=tmp_path)
+    texts = " ".join(str(warning.message) for warning in caught)
+    assert "'gone.png' is no file" in texts
+    assert "taken as UTC" in texts
+    assert all(warning.filename == __file__ for warning in caught)
+    for root in (tmp_path / "nowhere", "/nowhere"):
+        with pytest.raises(NotFoundError, match="nowhere does not exist"):
+            Dataset.from_frames(items, log, image_root=root)
 
 
 def test_categories_and_other_types():

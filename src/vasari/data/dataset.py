@@ -23,6 +23,7 @@ from vasari.data.catalogue import Catalogue
 from vasari.data.door import Door, Policy
 from vasari.data.histories import Histories
 from vasari.data.interactions import Interactions
+from vasari.data.pictures import existing_folder
 from vasari.data.preference import SCORES_FILE, USERS_FILE, Preference
 from vasari.data.stock import ALWAYS, NEVER, Stock
 from vasari.data.tables import from_frame, map_columns
@@ -186,25 +187,29 @@ class Dataset:
         mapping
             From our column names to theirs, ``{"item_id": "artwork_id"}``.
         on_unknown, on_duplicate, on_bad_row
-            See `vasari.data.door.Policy`. Rows left out are named in a warning.
+            See `vasari.data.door.Policy`. Whatever is left out or assumed is named in a warning.
 
         Raises
         ------
         DoorError
             The data is refused; the error carries the whole report.
+        DataError
+            What is given is no table, or no row of it is left.
+        NotFoundError
+            `image_root` is no folder.
         """
         door = Door(Policy.of(on_unknown, on_duplicate, on_bad_row))
-        frames = {"catalogue": catalogue, "interactions": interactions}
-        tables = {role: from_frame(data, role) for role, data in frames.items() if data is not None}
+        tables = {"catalogue": from_frame(catalogue, "catalogue")}
+        if interactions is not None:
+            tables["interactions"] = from_frame(interactions, "interactions")
         tables = map_columns(tables, mapping)
-        root = None if image_root is None else Path(image_root)
+        root = None if image_root is None else existing_folder(image_root)
         works = admit_catalogue(door, tables["catalogue"], root)
         log = Interactions.empty()
         if "interactions" in tables:
             log = admit_interactions(door, tables["interactions"], works)
         for problem in door.close().problems:
-            if problem.action == "drop":
-                warnings.warn(str(problem), stacklevel=2)
+            warnings.warn(str(problem), stacklevel=2)
         return cls(works, log, name, simulated)
 
     @classmethod

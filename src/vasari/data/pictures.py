@@ -44,6 +44,20 @@ class Pictures:
         return [PurePosixPath(name).stem for name in self.names]
 
 
+def existing_folder(root: str | Path) -> Path:
+    """Return `root` as a path.
+
+    Raises
+    ------
+    NotFoundError
+        It is no folder.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise NotFoundError(f"the image folder {root} does not exist")
+    return root
+
+
 def list_pictures(root: str | Path) -> Pictures:
     """Find all pictures under `root`, by their endings (in any case), in sub-folders too.
 
@@ -55,9 +69,7 @@ def list_pictures(root: str | Path) -> Pictures:
     NotFoundError
         `root` is no folder.
     """
-    root = Path(root)
-    if not root.is_dir():
-        raise NotFoundError(f"the image folder {root} does not exist")
+    root = existing_folder(root)
     names: list[str] = []
     ignored: list[str] = []
     for folder, folders, files in os.walk(root):

@@ -20,6 +20,7 @@ from vasari.data.door import Door, DoorReport, Policy
 from vasari.data.ids import Ids
 from vasari.data.interactions import REQUIRED, Interactions
 from vasari.data.pickled_arrays import read_numbers, read_vectors_by_name
+from vasari.data.pictures import existing_folder
 from vasari.data.sieve import Sieve
 from vasari.data.tables import LINE, Table, map_columns, read_table
 
@@ -101,9 +102,7 @@ def need_table(folder: Path, *stems: str) -> Path:
 def image_folder(source: Path, options: Options) -> Path | None:
     """Return the folder that was named, else ``images`` in the source, else None."""
     if options.images is not None:
-        if not options.images.is_dir():
-            raise NotFoundError(f"the image folder {options.images} does not exist")
-        return options.images
+        return existing_folder(options.images)
     return source / "images" if (source / "images").is_dir() else None
 
 
