@@ -78,6 +78,21 @@ def test_dark_sixteen_bit_picture_stays_dark():
     assert (pixels(saved(dark, "PNG")) == 10).all()
 
 
+@pytest.mark.parametrize("white", [1.0, 255.0, 65535.0])
+@pytest.mark.parametrize("highlight", [1.001, 1.5, 40.0, 1e30])
+def test_float_pictures_keep_their_brightness_under_highlights(white, highlight):
+    grey = np.asarray(painting(200, 200).convert("L"))
+    values = (grey / 255.0 * white).astype(np.float32)
+    values[0, :20] = white * highlight
+    shown = pixels(saved(Image.fromarray(values), "TIFF"))
+    assert np.abs(shown - pixels(Image.fromarray(grey))).mean() < 3
+
+
+def test_a_float_picture_that_is_bright_as_a_whole_is_not_black():
+    glowing = Image.fromarray(np.linspace(0, 3, 40_000, dtype=np.float32).reshape(200, 200))
+    assert 110 < pixels(saved(glowing, "TIFF")).mean() < 145
+
+
 def test_cmyk_keeps_its_colours(good):
     folder, _ = good
     for name in ("cmyk.jpg", "cmyk.tif"):

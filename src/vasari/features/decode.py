@@ -58,6 +58,8 @@ BACKGROUND = (255, 255, 255)
 _LARGE_PIXELS = 2**25
 _large = threading.Lock()
 
+_NEAR = 4.0  # two stops above white is still a bright picture in that range, not a dark one in the next
+
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -269,13 +271,15 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 def _grey(image: Image.Image) -> Image.Image:
     # White is 65535 in 16 bits. Wider modes do not say what white is: the smallest usual value that
-    # nothing exceeds, or the brightest pixel.
+    # 99 in 100 pixels stay near, or, if they exceed it, what they stay below. The brightest pixel alone
+    # tells nothing: highlights lie above white, and sharpening leaves overshoots.
     values = np.array(image, dtype=np.float32)  # (height, width)
     if not np.isfinite(values).all():
         raise BadImageError("holds pixels that are not finite")
-    top = float(values.max())
-    usual = {"I": (65535.0,), "F": (1.0, 255.0, 65535.0)}.get(image.mode, (65535.0,))
-    white = next((level for level in usual if top <= level), top)
+    sample = values.ravel()[:: 1 + values.size // 1_000_000]
+    bright = float(np.quantile(sample, 0.99, method="higher"))
+    usual = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0,)
+    white = max(bright, next((level for level in usual if bright <= _NEAR * level), bright))
     values *= 255.0 / white
     np.clip(np.rint(values, out=values), 0.0, 255.0, out=values)
     return Image.fromarray(values.astype(np.uint8))
