@@ -2,7 +2,7 @@ import os
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -40,6 +40,19 @@ def test_round_trip(tmp_path, dtype, maps):
         np.testing.assert_array_equal(two.positions, one.positions)
     two.save(tmp_path / "t")  # over itself
     np.testing.assert_array_equal(FeatureTable.load(tmp_path / "t").matrix, one.matrix)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.text(max_size=8), min_size=3, max_size=3))
+@example(["nul \0", "surrogate \udc80", "\r\n\t\"',\\"])
+def test_odd_characters_are_written_and_read(tmp_path_factory, texts):
+    folder = tmp_path_factory.mktemp("odd")
+    one = FeatureTable(
+        Ids(["a"]), np.zeros((1, 2), np.float32), Fingerprint("t", "w"), quarantine=[Quarantined(*texts)]
+    )
+    one.save(folder / "t")
+    escaped = [text.replace("\0", r"\x00").encode("utf-8", "backslashreplace").decode() for text in texts]
+    assert FeatureTable.load(folder / "t").quarantine == [Quarantined(*escaped)]
 
 
 def test_align_and_gather():

@@ -284,7 +284,9 @@ def writing(
         with open(
             temporary / _QUARANTINE, "w", newline="", encoding="utf-8", errors="backslashreplace"
         ) as stream:
-            csv.writer(stream).writerows([Quarantined._fields, *quarantine])
+            # NUL is escaped as well: the csv module of Python 3.10 neither writes nor reads it.
+            escaped = ([text.replace("\0", "\\x00") for text in entry] for entry in quarantine)
+            csv.writer(stream).writerows([Quarantined._fields, *escaped])
         write_json(
             temporary / _RECORD,
             {
