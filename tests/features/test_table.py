@@ -55,6 +55,13 @@ def test_odd_characters_are_written_and_read(tmp_path_factory, texts):
     assert FeatureTable.load(folder / "t").quarantine == [Quarantined(*escaped)]
 
 
+def test_tables_are_compared_by_identity():
+    one, two = table(), table()
+    assert one == one
+    assert one != two
+    assert len({one, two, one}) == 2
+
+
 def test_align_and_gather():
     one = table()
     rows = one.align(Ids(["item 7", "unknown", "item 0"]))

@@ -48,7 +48,7 @@ class Quarantined(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FeatureTable:
     """Vectors of items.
 
