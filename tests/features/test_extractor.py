@@ -2,6 +2,7 @@ import dataclasses
 import math
 import sys
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from PIL import Image, ImageDraw
 from safetensors.torch import save_file
 
 from vasari.core.errors import CorruptFileError, DataError, NotFoundError, UsageError
+from vasari.data.ids import Ids
 from vasari.features import backbones
 from vasari.features.backbones import load_backbone
 from vasari.features.decode import BadImageError, decode
+from vasari.features.extract import extract_pictures
 from vasari.features.extractor import Extractor
 from vasari.features.fingerprint import Fingerprint
 from vasari.features.table import FeatureTable
@@ -281,3 +284,25 @@ def test_reading_features_imports_no_network_library():
     import subprocess
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_suspended_stream_leaves_the_warning_filters_alone(tiny):
+    before = list(warnings.filters)
+    stream = tiny.stream([painting()] * 3)
+    next(stream)
+    assert warnings.filters == before
+    stream.close()
+
+
+@pytest.mark.parametrize("how", ["encode", "extract"])
+def test_warnings_of_pillow_are_silent_and_the_filters_come_back(tiny, tmp_path, monkeypatch, how):
+    painting(300, 200).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50_000)  # a warning for every picture above
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        before = list(warnings.filters)
+        if how == "encode":
+            tiny.encode([tmp_path / "a.png"])
+        else:
+            extract_pictures(tiny, Ids(["a"]), [tmp_path / "a.png"], tmp_path / "out", progress=False)
+        assert warnings.filters == before

@@ -26,7 +26,7 @@ from vasari.core.machine import usable_cores
 from vasari.core.progress import bar
 from vasari.data.ids import Ids
 from vasari.features.backbones import DEFAULT
-from vasari.features.decode import BadImageError, content_hash
+from vasari.features.decode import BadImageError, content_hash, quiet_pillow
 from vasari.features.extractor import Encoded, Extractor
 from vasari.features.shards import Shards, reserved
 from vasari.features.table import FeatureTable, Quarantined, writing
@@ -214,7 +214,7 @@ def _encode_missing(
     size = max(1, SHARD // extractor.batch_size) * extractor.batch_size
     start = time.perf_counter()
     results: list[Encoded | BadImageError] = []
-    with bar("extracting", len(hashes), progress) as steps:
+    with quiet_pillow(), bar("extracting", len(hashes), progress) as steps:
         for done, result in enumerate(extractor.stream(paths, hashes, workers), 1):
             results.append(result)
             steps.advance(note=f"{done / (time.perf_counter() - start):.0f} images/s")

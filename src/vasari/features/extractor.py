@@ -178,18 +178,22 @@ class Extractor:
             A picture cannot be used; the message names it.
         """
         vectors = np.empty((len(images), self.dim), dtype=np.float32)
-        for row, result in enumerate(self.stream(images)):
-            if isinstance(result, BadImageError):
-                source = images[row]
-                name = str(source) if isinstance(source, str | Path) else f"number {row}"
-                raise BadImageError(f"picture {name}: {result.reason}")
-            vectors[row] = result.vector
+        with quiet_pillow():
+            for row, result in enumerate(self.stream(images)):
+                if isinstance(result, BadImageError):
+                    source = images[row]
+                    name = str(source) if isinstance(source, str | Path) else f"number {row}"
+                    raise BadImageError(f"picture {name}: {result.reason}")
+                vectors[row] = result.vector
         return vectors
 
     def stream(
         self, sources: Sequence[Source], expect: Sequence[str] | None = None, workers: int | None = None
     ) -> Iterator[Encoded | BadImageError]:
         """Encode many pictures, in order; a bad one gives its error in its place.
+
+        Whoever iterates wraps the loop in `quiet_pillow`: warning filters belong to the process, and a
+        generator that changed them would leave them changed between two results.
 
         Parameters
         ----------
@@ -204,7 +208,7 @@ class Extractor:
             return
         starts = range(0, len(sources), self.batch_size)
         pending: deque[Future[list[Encoded | BadImageError]]] = deque()
-        with quiet_pillow(), _single_threaded(self.device), ThreadPoolExecutor(workers) as pool:
+        with _single_threaded(self.device), ThreadPoolExecutor(workers) as pool:
             try:
                 for start in starts:
                     stop = start + self.batch_size
