@@ -20,7 +20,6 @@ from vasari.core.files import (
     read_json,
     recover_folder,
     verify_checksums,
-    write_checksums,
     write_json,
     write_text,
 )
@@ -62,7 +61,6 @@ def save(model: Recommender[Any], folder: Path) -> Path:
             },
         )
         write_text(temporary / "README.md", model_card(model))
-        write_checksums(temporary)
     return folder
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from vasari.core.errors import CorruptFileError, DataError, NotFoundError
-from vasari.core.files import atomic_folder, read_json, verify_checksums, write_checksums, write_json
+from vasari.core.files import atomic_folder, read_json, verify_checksums, write_json
 
 KEEP = 2
 _PREFIX = "epoch-"
@@ -29,7 +29,6 @@ def save_checkpoint(folder: Path, epoch: int, tensors: dict[str, Tensor], state:
             {name: tensor.contiguous() for name, tensor in tensors.items()}, temporary / "state.safetensors"
         )
         write_json(temporary / "state.json", state)
-        write_checksums(temporary)
     for old in _generations(folder)[:-KEEP]:
         shutil.rmtree(old, ignore_errors=True)
     return target
