@@ -143,6 +143,13 @@ def test_every_bad_file_gives_a_reason(tmp_path):
     assert time.perf_counter() - started < 20
 
 
+def test_a_folder_is_called_a_folder(tmp_path):
+    for read in (lambda path: decode(path, STEPS, "crop"), module.content_hash):
+        with pytest.raises(BadImageError) as caught:
+            read(tmp_path)
+        assert caught.value.reason == "is a folder"
+
+
 def test_pixel_limit_is_checked_before_decoding(monkeypatch):
     content = saved(Image.new("RGB", (300, 200)), "PNG")
     monkeypatch.setattr(module, "MAX_PIXELS", 59_999)
