@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from vasari.cli.output import console, emit_json
+from vasari.core.errors import UsageError
 from vasari.evaluation.result import Evaluation
 
 
@@ -22,6 +23,9 @@ def evaluate(
     k: Annotated[list[int] | None, typer.Option("-k", help="List lengths; repeatable.")] = None,
     legacy: Annotated[
         bool, typer.Option(help="Compute AUC and nDCG with the reference's errors, for published tables.")
+    ] = False,
+    shuffle_pictures: Annotated[
+        bool, typer.Option(help="Falsification test: give every work another one's vector.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -39,7 +43,11 @@ def evaluate(
     recommenders = [named_model(name) for name in models]
     looks = features is not None or any(model.needs_features for model in recommenders)
     table = load_features(data, features) if looks else None
+    if shuffle_pictures and table is not None:
+        table = table.shuffled(seed)
     parts = split(dataset, protocol)
+    if shuffle_pictures and any(model.fitted for model in recommenders):
+        raise UsageError("--shuffle-pictures trains anew: name models (CuratorNet VisRank), not model folders")
     found = run(
         recommenders, dataset, table, parts, tuple(k or (20, 100)), seed, legacy, out=out, device=device
     )

@@ -11,7 +11,7 @@ import contextlib
 import csv
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from vasari.core.files import (
     verify_checksums,
     write_json,
 )
+from vasari.core.seeds import generator
 from vasari.data.ids import Ids
 from vasari.features.fingerprint import Fingerprint
 
@@ -163,6 +164,19 @@ class FeatureTable:
                 f"mask the items that align() marks with -1"
             )
         return np.asarray(self.matrix[wanted], dtype=np.float32)
+
+    def shuffled(self, seed: int = 0) -> Self:
+        """The same vectors under the wrong ids, drawn at random: a falsification test.
+
+        What a model gains from pictures must vanish with this table. The fingerprint says what was done.
+        """
+        order = generator(seed, "shuffled pictures").permutation(len(self))
+        name = f"{self.fingerprint.extractor}, shuffled among the items"
+        return type(self)(
+            ids=Ids(self.ids.take(order), what=self.ids.what),
+            matrix=self.matrix,
+            fingerprint=replace(self.fingerprint, extractor=name, weights=f"{self.fingerprint.weights}-{seed}"),
+        )
 
     def save(self, folder: str | Path) -> Path:
         """Write the table; a folder that holds an older one is replaced in one step."""

@@ -13,12 +13,14 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 BLOCK = 8192
+HELD = 1 << 27  # values of a matrix that is scaled once and held: 512 MiB of float32
 
 
 class FeatureBank:
     """Visual features of the works of a catalogue, scaled on the way out.
 
-    The matrix stays as it lies on disk (memory-mapped, often float16): a million works need no copy.
+    A matrix that is small enough is scaled once and held; a larger one stays as it lies on disk
+    (memory-mapped, often float16) and is scaled row by row, so that a million works need no copy.
 
     Parameters
     ----------
@@ -40,6 +42,7 @@ class FeatureBank:
             warnings.simplefilter("ignore", UserWarning)
             self.matrix = torch.from_numpy(np.asarray(matrix))
         self._item_rows = torch.from_numpy(rows)
+        self._held: Tensor | None = None
 
     @classmethod
     def fit(cls, matrix: npt.NDArray[np.floating], rows: IntArray, scale: str) -> FeatureBank:
@@ -82,7 +85,10 @@ class FeatureBank:
 
     def take(self, items: Tensor) -> Tensor:
         """Scaled features of the given items, shape (len(items), dim), float32."""
-        return self.scale(self.matrix[self._item_rows[items]])
+        rows = self._item_rows[items]
+        if self._held is None and self.matrix.numel() <= HELD:
+            self._held = self.scale(self.matrix)
+        return self.scale(self.matrix[rows]) if self._held is None else self._held[rows]
 
     def scale(self, features: Tensor) -> Tensor:
         """Raw features, shape (n, dim), to scaled ones."""

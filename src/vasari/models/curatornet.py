@@ -41,6 +41,7 @@ from vasari.models.base import Arrays, FitInputs, FloatArray, IntArray, Recommen
 from vasari.models.drawing import triple_sampler
 from vasari.models.registry import register
 from vasari.models.validation import Validator, hold_out
+from vasari.sampling.guidelines import Rules
 from vasari.sampling.sampler import Sampler
 from vasari.sampling.triples import Triples
 from vasari.training.loop import TrainingSettings, train
@@ -60,6 +61,8 @@ class CuratorNetSettings(TrainingSettings):
     sampling
         ``"guidelines"`` (all six, equal shares), ``"uniform"``, ``"tutorial"``, or shares by name, for
         example ``{"G4": 1, "G5": 1, "uniform": 2}``.
+    fine_grained, positive_in_profile
+        Constants of the guidelines, see `vasari.sampling.guidelines.Rules`.
     scale
         ``"zscore"`` features per dimension over the catalogue (the paper's code) or ``"none"`` (tutorial).
     pooling
@@ -73,6 +76,8 @@ class CuratorNetSettings(TrainingSettings):
     """
 
     sampling: str | dict[str, float] = "guidelines"
+    fine_grained: float = 0.6
+    positive_in_profile: bool = True
     scale: str = "zscore"
     pooling: tuple[str, ...] = ("mean", "max")
     profile_cap: int | None = None
@@ -163,8 +168,9 @@ class _TripleScorer(nn.Module):
         vectors = self.network.item_tower(self.bank.take(torch.from_numpy(items).to(self.device)))
         offsets = torch.from_numpy(batch.profiles.offsets[:-1].copy()).to(self.device)
         users = self.network.user_tower(vectors, members_at, offsets)  # (distinct profiles, 200)
-        mine = users[torch.from_numpy(batch.profile).to(self.device)]  # (triples, 200)
-        return (mine * vectors[positive_at]).sum(1), (mine * vectors[negative_at]).sum(1)
+        mine = F.embedding(torch.from_numpy(batch.profile).to(self.device), users)  # (triples, 200)
+        positive, negative = F.embedding(positive_at, vectors), F.embedding(negative_at, vectors)
+        return (mine * positive).sum(1), (mine * negative).sum(1)
 
 
 @register
@@ -247,6 +253,7 @@ class CuratorNet(Recommender[CuratorNetSettings]):
             settings.sampling,
             settings.profile_cap,
             inputs.seed,
+            Rules(fine_grained=settings.fine_grained, positive_in_profile=settings.positive_in_profile),
         )
         first = int(generator(inputs.seed, "weights").integers(2**63))
         self.network = CuratorNetwork(

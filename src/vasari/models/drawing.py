@@ -13,6 +13,7 @@ from vasari.data.histories import Histories
 from vasari.features.clusters import Clusters, visual_clusters
 from vasari.features.table import FeatureTable
 from vasari.sampling.context import SamplingContext
+from vasari.sampling.guidelines import Rules
 from vasari.sampling.leaks import verify_disjoint
 from vasari.sampling.sampler import Sampler
 
@@ -43,6 +44,7 @@ def triple_sampler(
     mixture: str | Mapping[str, float] = "guidelines",
     profile_cap: int | None = None,
     seed: int = 0,
+    rules: Rules | None = None,
 ) -> Sampler:
     """Cluster the pictures, check that nothing hidden is trained on, and build the sampler.
 
@@ -56,7 +58,7 @@ def triple_sampler(
         What may not; see `vasari.sampling.leaks.verify_disjoint`.
     table, rows
         Feature table, and its row for every item of the catalogue (-1 without a picture).
-    mixture, profile_cap
+    mixture, profile_cap, rules
         As for `Sampler`.
     seed
         Of the clustering.
@@ -72,4 +74,4 @@ def triple_sampler(
     space = np.zeros((len(rows), clusters.space.shape[1]), dtype=np.float32)
     space[present] = clusters.space[rows[present]]
     context = SamplingContext(histories, data.catalogue.artists, item_clusters(clusters, rows), space)
-    return Sampler(context, mixture, profile_cap)
+    return Sampler(context, mixture, profile_cap, rules)

@@ -7,9 +7,10 @@ draws what an unbroken one would have drawn.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -64,8 +65,8 @@ class TrainingSettings:
     """
 
     epochs: int = 10
-    triples_per_epoch: int = 1_000_000
-    batch_size: int = 4096
+    triples_per_epoch: int = 100_000
+    batch_size: int = 2048
     learning_rate: float = 1e-4
     weight_decay: float = 1e-4
     decay_biases: bool = False
@@ -144,7 +145,7 @@ def train(
     if not state.run.history:
         state.record(measure(), loss=None, seconds=0.0)
     devices = range(torch.cuda.device_count())
-    with bar("training", settings.epochs, progress) as shown, torch.random.fork_rng(devices):
+    with bar("training", settings.epochs, progress) as shown, torch.random.fork_rng(devices), _no_denormals():
         shown.advance(state.epoch)
         while state.epoch < settings.epochs and not state.exhausted:
             started = time.perf_counter()
@@ -157,6 +158,20 @@ def train(
             shown.advance(1, state.note())
     network.load_state_dict(state.best)
     return state.run
+
+
+@contextlib.contextmanager
+def _no_denormals() -> Iterator[None]:
+    """Flush denormal numbers to zero while training.
+
+    The pair losses saturate: most gradients become too small for a normal float, and a CPU multiplies
+    denormals many times slower (measured: a backward pass nine times slower within 60 steps).
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def _one_epoch(
