@@ -32,13 +32,22 @@ def last_json(result):
 def shop(tmp_path_factory):
     """A shop's own folder: pictures, two CSV files with column names of its own."""
     folder = tmp_path_factory.mktemp("cli")
-    gallery = vs.synthetic.gallery(folder / "gallery", works=80, artists=8, collectors=60, size=96, progress=False)
+    gallery = vs.synthetic.gallery(
+        folder / "gallery", works=80, artists=8, collectors=60, size=96, progress=False
+    )
     source = folder / "shop"
     shutil.copytree(folder / "gallery" / "images", source / "images")
     gallery.catalogue.frame.select(
-        "artist_id", "title", "added_at", "original", work="item_id", image=pl.col("image").str.split("/").list.last()
+        "artist_id",
+        "title",
+        "added_at",
+        "original",
+        work="item_id",
+        image=pl.col("image").str.split("/").list.last(),
     ).write_csv(source / "catalogue.csv")
-    gallery.interactions.frame.select("user_id", "timestamp", work="item_id").write_csv(source / "interactions.csv")
+    gallery.interactions.frame.select("user_id", "timestamp", work="item_id").write_csv(
+        source / "interactions.csv"
+    )
     return folder
 
 
@@ -66,7 +75,9 @@ def trained(extracted, shop):
 
 
 def test_evaluate_ranks_a_trained_model_as_it_is_and_writes_a_report(extracted, trained, shop):
-    result = run("evaluate", extracted, trained, "VisRank", "Random", "Oracle", "--out", shop / "results", "--json")
+    result = run(
+        "evaluate", extracted, trained, "VisRank", "Random", "Oracle", "--out", shop / "results", "--json"
+    )
     facts = last_json(result)
     assert list(facts["models"]) == ["CuratorNet", "VisRank", "Random", "Oracle"]
     assert facts["models"]["Oracle"]["auc"] == 1.0

@@ -128,7 +128,7 @@ def test_hidden_validation_baskets_never_enter_training(monkeypatch):
 
 def test_a_killed_fit_resumes_to_the_same_model(tmp_path, monkeypatch):
     data, table = style_gallery()
-    settings = {"epochs": 4, "triples_per_epoch": 2000, "batch_size": 200}
+    settings = {"epochs": 4, "triples_per_epoch": 2000, "batch_size": 200, "dropout": 0.3}
     whole = CuratorNet(**settings).fit(data, table, seed=3)
     from vasari.training import loop
 
@@ -153,7 +153,14 @@ def test_a_killed_fit_resumes_to_the_same_model(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"scale": "minmax"}, {"pooling": ("sum",)}, {"profile_cap": 0}, {"validation_share": 1.0}]
+    "bad",
+    [
+        {"scale": "minmax"},
+        {"pooling": ("sum",)},
+        {"profile_cap": 0},
+        {"validation_share": 1.0},
+        {"dropout": 1.0},
+    ],
 )
 def test_settings_out_of_range_are_refused(bad):
     with pytest.raises(UsageError, match=next(iter(bad))):

@@ -30,7 +30,7 @@ def demo(
     from vasari.evaluation.report import write_report
     from vasari.evaluation.report.gather import gather
     from vasari.features.extract import extract
-    from vasari.models import model_class
+    from vasari.models import CuratorNet, model_class
 
     started = time.perf_counter()
 
@@ -43,7 +43,7 @@ def demo(
     features = extract(data, out=out / "gallery" / "features")
     parts = split(data, "replay")
     step("training CuratorNet on everything but the hidden last baskets")
-    trained = model_class("CuratorNet")()
+    trained = CuratorNet.tuned()
     checkpoints = out / "curatornet.checkpoints"
     trained.fit(parts.train, features, seed=seed, checkpoints=checkpoints)
     trained.save_pretrained(out / "curatornet")

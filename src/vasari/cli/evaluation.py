@@ -47,7 +47,9 @@ def evaluate(
         table = table.shuffled(seed)
     parts = split(dataset, protocol)
     if shuffle_pictures and any(model.fitted for model in recommenders):
-        raise UsageError("--shuffle-pictures trains anew: name models (CuratorNet VisRank), not model folders")
+        raise UsageError(
+            "--shuffle-pictures trains anew: name models (CuratorNet VisRank), not model folders"
+        )
     found = run(
         recommenders, dataset, table, parts, tuple(k or (20, 100)), seed, legacy, out=out, device=device
     )

@@ -10,7 +10,7 @@ from vasari.features.table import FeatureTable
 from vasari.models import CuratorNet, load, model_class
 from vasari.models.base import Recommender
 
-PRESETS = {"paper": CuratorNet.paper, "tutorial": CuratorNet.tutorial}
+PRESETS = {"paper": CuratorNet.paper, "tuned": CuratorNet.tuned, "tutorial": CuratorNet.tutorial}
 
 
 def load_features(data: Path, features: Path | None) -> FeatureTable:

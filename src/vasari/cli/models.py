@@ -47,7 +47,9 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the model, name=value; repeatable.")
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="CuratorNet's `paper` or `tutorial` settings.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="CuratorNet's `paper`, `tuned` or `tutorial` settings.")
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option("--resume/--fresh", help="Go on from a killed run of this very command, or start anew."),

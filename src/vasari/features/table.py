@@ -175,7 +175,9 @@ class FeatureTable:
         return type(self)(
             ids=Ids(self.ids.take(order), what=self.ids.what),
             matrix=self.matrix,
-            fingerprint=replace(self.fingerprint, extractor=name, weights=f"{self.fingerprint.weights}-{seed}"),
+            fingerprint=replace(
+                self.fingerprint, extractor=name, weights=f"{self.fingerprint.weights}-{seed}"
+            ),
         )
 
     def save(self, folder: str | Path) -> Path:

@@ -41,7 +41,11 @@ class TripleNetwork(Protocol):
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a network is trained; the defaults are CuratorNet's (papers and code of Messina et al. 2020).
+    """How a network is trained.
+
+    Loss, optimiser, L2 and schedule default to those of Messina et al. 2020. The budget does not: their
+    hundred million triples at a learning rate of 1e-4 are `CuratorNet.paper`; these larger steps reach the
+    same ranking on galleries of some thousand works within a minute on two cores.
 
     Attributes
     ----------
@@ -64,10 +68,10 @@ class TrainingSettings:
         The validation metric that chooses the epoch and drives the schedule; higher is better.
     """
 
-    epochs: int = 10
-    triples_per_epoch: int = 100_000
-    batch_size: int = 2048
-    learning_rate: float = 1e-4
+    epochs: int = 12
+    triples_per_epoch: int = 160_000
+    batch_size: int = 8192
+    learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     decay_biases: bool = False
     loss: str = "bpr"
@@ -75,7 +79,7 @@ class TrainingSettings:
     lr_patience: int = 2
     lr_threshold: float = 1e-4
     min_learning_rate: float = 1e-6
-    stop_patience: int = 10
+    stop_patience: int = 12
     monitor: str = "auc"
 
     def __post_init__(self) -> None:
