@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import polars as pl
 import pytest
@@ -11,6 +13,7 @@ from typer.testing import CliRunner
 
 import vasari as vs
 from vasari.cli.main import app
+from vasari.core.seeds import generator
 from vasari.evaluation.result import Evaluation
 
 QUICK = ["--set", "epochs=2", "--set", "triples_per_epoch=2000", "--set", "batch_size=500"]
@@ -175,3 +178,27 @@ def test_training_without_vectors_says_how_to_make_them(imported, tmp_path):
     result = vasari("train", bare, "--out", tmp_path / "out")
     assert result.returncode == 2
     assert f"vasari extract {bare}" in result.stderr
+
+
+@pytest.mark.slow
+def test_a_training_killed_at_random_moments_ends_in_the_same_model(extracted, tmp_path):
+    command = [
+        sys.executable, "-c", "from vasari.cli.main import main; main()", "train", str(extracted),
+        "--set", "epochs=6", "--set", "triples_per_epoch=40000", "--set", "batch_size=1000", "--out",
+    ]  # fmt: skip
+    started = time.perf_counter()
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
+    whole = time.perf_counter() - started
+    moments = generator(0, "kills").uniform(0.3, 1.0, 4) * whole
+    for moment in moments:
+        process = subprocess.Popen([*command, str(tmp_path / "killed")], stderr=subprocess.DEVNULL)
+        try:
+            process.wait(timeout=moment)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        if (tmp_path / "killed").exists():
+            vs.load(tmp_path / "killed")  # whole, or not there at all
+    subprocess.run([*command, str(tmp_path / "killed")], check=True, capture_output=True)
+    content = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "killed")]
+    assert content[0] == content[1]

@@ -88,8 +88,10 @@ def simulate(
     from vasari import synthetic
     from vasari.data.dataset import Dataset
 
+    given = Dataset.load(data)
     made = synthetic.simulate_collectors(
-        Dataset.load(data).catalogue,
+        given.catalogue,
+        name=f"{given.name}, simulated collectors",
         collectors=collectors,
         taste_columns=tuple(taste_column or ()),
         seed=seed,

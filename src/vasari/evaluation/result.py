@@ -272,7 +272,7 @@ class Evaluation:
 
 
 def _main_metrics(ks: Sequence[int]) -> list[str]:
-    return ["auc", "rr", *(f"{name}@{k}" for k in ks for name in ("ndcg", "recall"))]
+    return ["auc", "rr", *(f"{name}@{ks[0]}" for name in ("ndcg", "recall"))]
 
 
 def _class(low: int, high: float) -> str:

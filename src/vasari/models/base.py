@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from pydantic import TypeAdapter, ValidationError
 from typing_extensions import Self
 
 from vasari.core.errors import DataError, NotFittedError, UsageError
@@ -94,7 +95,14 @@ class Recommender(ABC, Generic[S]):
             raise UsageError(
                 f"{self.name} has no setting {unknown[0]!r}; it has {', '.join(known) or 'none'}"
             )
-        self.settings: S = self.Settings(**settings)
+        try:
+            self.settings: S = TypeAdapter(self.Settings).validate_python(settings)
+        except ValidationError as error:
+            first = error.errors()[0]
+            if isinstance(cause := first.get("ctx", {}).get("error"), UsageError):
+                raise cause from None  # a setting of the right type but out of range
+            name = first["loc"][0] if first["loc"] else ""
+            raise UsageError(f"{self.name}: {name}={settings.get(str(name))!r}: {first['msg']}") from None
         self.history: list[dict[str, float]] = []
         self.trained_on = ""
         self.fingerprint: dict[str, Any] | None = None

@@ -90,7 +90,6 @@ class CuratorNetSettings(TrainingSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "pooling", tuple(self.pooling))
         if self.scale not in SCALES:
             raise UsageError(f"scale={self.scale!r} must be one of {SCALES}")
         if not self.pooling or not set(self.pooling) <= set(POOLS):
