@@ -261,6 +261,6 @@ def _provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         **{package: version(package) for package in packages},
         "machine": f"{platform.platform()}, {os.cpu_count()} cores",
-        "command": shlex.join(sys.argv),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
