@@ -26,7 +26,6 @@ from vasari.core.files import (
     recover_folder,
     sha256_file,
     verify_checksums,
-    write_checksums,
     write_json,
 )
 from vasari.data.cases import Cases
@@ -54,7 +53,6 @@ def save_result(result: ModelResult, out: Path) -> Path:
         result.per_case.write_parquet(temporary / "per_case.parquet")
         np.savez(temporary / "top.npz", items=result.top_items, scores=result.top_scores)
         write_json(temporary / "result.json", plain({name: getattr(result, name) for name in _PLAIN}))
-        write_checksums(temporary)
     return folder
 
 

@@ -50,6 +50,7 @@ ITEM_LAYERS = (200, 200)
 USER_LAYERS = (300, 300, 200)
 SCALES = ("zscore", "none")
 POOLS = ("mean", "max")
+VALIDATION_TRIPLES = 10_000  # drawn anew for the triple accuracy of each epoch
 
 
 @dataclass(frozen=True)
@@ -398,9 +399,6 @@ class CuratorNet(Recommender[CuratorNetSettings]):
         self.network.load_state_dict(weights)
         self.network.eval()
         self.item_vectors = torch.from_numpy(arrays["item_vectors"])
-
-
-VALIDATION_TRIPLES = 10_000
 
 
 @torch.inference_mode()
