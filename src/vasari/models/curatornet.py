@@ -223,8 +223,8 @@ class CuratorNet(Recommender[CuratorNetSettings]):
     def tuned(cls, **changes: Any) -> Self:
         """The paper's model, regularised for galleries of some thousand works: dropout .5, L2 1e-2.
 
-        Chosen on painted galleries (seeds 10 and 11) and on simulated collectors of real drawings, none of
-        which any published figure uses; `docs/tuning.md` tells what was tried.
+        Chosen on painted galleries (seeds 10 and 11) and on simulated collectors of real drawings;
+        `docs/tuning.md` tells what was tried and how weak the evidence is.
         """
         settings: dict[str, Any] = {"dropout": 0.5, "weight_decay": 1e-2, "epochs": 14}
         return cls(**(settings | changes))

@@ -44,8 +44,8 @@ class TrainingSettings:
     """How a network is trained.
 
     Loss, optimiser, L2 and schedule default to those of Messina et al. 2020. The budget does not: their
-    hundred million triples at a learning rate of 1e-4 are `CuratorNet.paper`; these larger steps reach the
-    same ranking on galleries of some thousand works within a minute on two cores.
+    hundred million triples at a learning rate of 1e-4 are `CuratorNet.paper`; these fewer, larger steps fit
+    galleries of some thousand works into a minute on two cores (`docs/tuning.md`).
 
     Attributes
     ----------
