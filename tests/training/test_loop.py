@@ -10,7 +10,7 @@ from vasari.core.seeds import generator
 from vasari.data.ragged import Ragged
 from vasari.sampling.triples import Triples
 from vasari.training.checkpoint import load_checkpoint
-from vasari.training.loop import TrainingSettings, train
+from vasari.training.loop import PairScores, TrainingSettings, train
 
 ITEMS, DIM = 30, 4
 
@@ -31,7 +31,7 @@ class Toy(nn.Module):
         return self.drop(self.layer(self.features[torch.from_numpy(items)])).sum(1)
 
     def pair_scores(self, batch):
-        return self.score(batch.positive), self.score(batch.negative)
+        return PairScores(self.score(batch.positive), self.score(batch.negative))
 
 
 def batches(epoch):
@@ -166,7 +166,7 @@ def test_the_l2_term_leaves_biases_alone_unless_told_otherwise():
     class Still(Toy):
         def pair_scores(self, batch):
             scores = self.layer.weight.sum() * 0 + self.layer.bias.sum() * 0 + torch.zeros(len(batch))
-            return scores, scores
+            return PairScores(scores, scores)
 
     for decay_biases in (False, True):
         network = Still()

@@ -17,9 +17,7 @@ the paper's TensorFlow code and the later PyTorch tutorial differ, the defaults 
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -39,18 +37,17 @@ from vasari.features.table import FeatureTable
 from vasari.models.bank import BLOCK, FeatureBank
 from vasari.models.base import Arrays, FitInputs, FloatArray, IntArray, Recommender
 from vasari.models.drawing import triple_sampler
+from vasari.models.learning import learn
 from vasari.models.registry import register
-from vasari.models.validation import Validator, hold_out
+from vasari.models.validation import hold_out
 from vasari.sampling.guidelines import Rules
-from vasari.sampling.sampler import Sampler
 from vasari.sampling.triples import Triples
-from vasari.training.loop import TrainingSettings, train
+from vasari.training.loop import PairScores, TrainingSettings
 
 ITEM_LAYERS = (200, 200)
 USER_LAYERS = (300, 300, 200)
 SCALES = ("zscore", "none")
 POOLS = ("mean", "max")
-VALIDATION_TRIPLES = 10_000  # drawn anew for the triple accuracy of each epoch
 
 
 @dataclass(frozen=True)
@@ -165,8 +162,8 @@ class _TripleScorer(nn.Module):
         self.network = network
         self.bank, self.device, self.dropout = bank, device, dropout
 
-    def pair_scores(self, batch: Triples) -> tuple[Tensor, Tensor]:
-        """Scores of the positives and of the negatives, each of shape (triples,)."""
+    def pair_scores(self, batch: Triples) -> PairScores:
+        """Scores of the positives and of the negatives."""
         members = batch.profiles.values
         items, places = np.unique(
             np.concatenate([members, batch.positive, batch.negative]), return_inverse=True
@@ -180,7 +177,7 @@ class _TripleScorer(nn.Module):
         users = self.network.user_tower(vectors, members_at, offsets)  # (distinct profiles, 200)
         mine = F.embedding(torch.from_numpy(batch.profile).to(self.device), users)  # (triples, 200)
         positive, negative = F.embedding(positive_at, vectors), F.embedding(negative_at, vectors)
-        return (mine * positive).sum(1), (mine * negative).sum(1)
+        return PairScores((mine * positive).sum(1), (mine * negative).sum(1))
 
 
 @register
@@ -285,20 +282,7 @@ class CuratorNet(Recommender[CuratorNetSettings]):
             self._remember(bank)
             return self._score(profiles, (), None)
 
-        def accuracy() -> float:
-            return _accuracy(scorer, self._batches(sampler, inputs.seed, settings.epochs, VALIDATION_TRIPLES))
-
-        run = train(
-            scorer,
-            lambda epoch: self._batches(sampler, inputs.seed, epoch, settings.triples_per_epoch),
-            Validator(cases, score, accuracy) if len(cases) else None,
-            settings,
-            seed=inputs.seed,
-            checkpoints=inputs.checkpoints,
-            run_key=self._run_key(inputs),
-            progress=inputs.progress,
-        )
-        self.history = run.history
+        self.history = learn(self, inputs, settings, scorer, sampler, cases, score)
         self._finish(bank)
 
     def adopt(self, network: CuratorNetwork, data: Dataset, features: FeatureTable) -> Self:
@@ -319,22 +303,6 @@ class CuratorNet(Recommender[CuratorNetSettings]):
         self._remember(bank)
         self.network.cpu()
         self.mean, self.std = bank.mean.cpu(), bank.std.cpu()
-
-    def _batches(self, sampler: Sampler, seed: int, epoch: int, triples: int) -> Iterator[Triples]:
-        size = self.settings.batch_size
-        for number, start in enumerate(range(0, triples, size)):
-            yield sampler.batch(seed, epoch, number, min(size, triples - start))
-
-    def _run_key(self, inputs: FitInputs) -> str:
-        assert inputs.table is not None
-        facts = [
-            self.name,
-            self.config(),
-            inputs.data.fingerprint,
-            inputs.table.fingerprint.to_json(),
-            inputs.seed,
-        ]
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     @torch.inference_mode()
     def _remember(self, bank: FeatureBank) -> None:
@@ -399,13 +367,6 @@ class CuratorNet(Recommender[CuratorNetSettings]):
         self.network.load_state_dict(weights)
         self.network.eval()
         self.item_vectors = torch.from_numpy(arrays["item_vectors"])
-
-
-@torch.inference_mode()
-def _accuracy(scorer: _TripleScorer, batches: Iterator[Triples]) -> float:
-    """Share of triples in the right order; a tie counts as wrong (as in the authors' code)."""
-    right = [(positive > negative) for positive, negative in map(scorer.pair_scores, batches)]
-    return float(torch.cat(right).float().mean())
 
 
 def _dense(dim: int, sizes: Sequence[int]) -> list[nn.Linear]:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -32,11 +32,28 @@ from vasari.training.checkpoint import (
 from vasari.training.losses import PairLoss, pair_loss
 
 
+class PairScores(NamedTuple):
+    """What a network says about a batch of triples.
+
+    Attributes
+    ----------
+    positive, negative
+        Scores, shape (triples,) each.
+    penalty
+        What is added to the loss, a scalar: regularisation of the rows that the batch touched. None where
+        the optimiser's weight decay is all there is.
+    """
+
+    positive: Tensor
+    negative: Tensor
+    penalty: Tensor | None = None
+
+
 class TripleNetwork(Protocol):
     """What the loop asks of a network (a `torch.nn.Module`)."""
 
-    def pair_scores(self, batch: Triples) -> tuple[Tensor, Tensor]:
-        """Scores of the positives and of the negatives of a batch, each of shape (triples,)."""
+    def pair_scores(self, batch: Triples) -> PairScores:
+        """Scores of the positives and of the negatives of a batch."""
 
 
 @dataclass(frozen=True)
@@ -189,8 +206,10 @@ def _one_epoch(
     network.train()
     losses = []
     for batch in batches:
-        positive, negative = network.pair_scores(batch)  # type: ignore[operator]  # nn.Module hides the protocol's method
-        loss = loss_of(positive, negative)
+        scores: PairScores = network.pair_scores(batch)  # type: ignore[operator]  # nn.Module hides the protocol's method
+        loss = loss_of(scores.positive, scores.negative)
+        if scores.penalty is not None:
+            loss = loss + scores.penalty
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         optimizer.step()
