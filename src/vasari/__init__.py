@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vasari.features.extract import extract
     from vasari.features.table import FeatureTable
     from vasari.models import (
+        ACF,
         CuratorNet,
         Oracle,
         Popularity,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 # Where each public name lives: it is imported when first used, so that `import vasari` stays quick and
 # never pulls in torch for somebody who only reads a table.
 _HOME = {
+    "ACF": "vasari.models",
     "Catalogue": "vasari.data.catalogue",
     "CuratorNet": "vasari.models",
     "Dataset": "vasari.data.dataset",
@@ -54,6 +56,7 @@ _HOME = {
 }
 
 __all__ = [
+    "ACF",
     "Catalogue",
     "CuratorNet",
     "Dataset",

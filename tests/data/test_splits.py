@@ -168,6 +168,12 @@ def test_ragged_is_a_list_of_lists(rows, data):
     if rows:
         taken = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=5))
         assert [r.tolist() for r in ragged.take(taken)] == [rows[n] for n in taken]
+    most = data.draw(st.integers(0, 10))
+    tiles = list(ragged.tiles(most))
+    assert [n for start, stop in tiles for n in range(start, stop)] == list(range(len(rows)))
+    for start, stop in tiles:
+        held = [len(row) for row in rows[start:stop]]
+        assert sum(held) <= most or sum(length > 0 for length in held) == 1
 
 
 def test_histories_of_nothing():

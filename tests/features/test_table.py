@@ -164,6 +164,16 @@ def test_a_cut_file_is_noticed_without_checksums(tmp_path, name):
         FeatureTable.load(tmp_path / "t", verify=False)
 
 
+def test_a_shuffled_table_gives_vectors_and_maps_alike_to_other_ids():
+    one = table(maps=(4, 3))
+    other = one.shuffled(seed=1)
+    assert sorted(other.ids) == sorted(one.ids)
+    assert other.ids != one.ids
+    assert other.fingerprint != one.fingerprint
+    np.testing.assert_array_equal(other.matrix, one.matrix)
+    np.testing.assert_array_equal(other.positions, one.positions)
+
+
 def test_no_table_is_said_to_be_none(tmp_path):
     with pytest.raises(NotFoundError, match="no feature table"):
         FeatureTable.load(tmp_path)

@@ -84,3 +84,14 @@ class Ragged:
         """Only the values whose flag in `keep` (shape (total,)) is set; rows may become empty."""
         lengths = np.bincount(self.row_of_value[keep], minlength=len(self))
         return Ragged.from_lengths(self.values[keep], lengths)
+
+    def tiles(self, most: int) -> Iterator[tuple[int, int]]:
+        """Runs of rows, as (start, stop), that hold at most `most` values together, or one longer row."""
+        first, held = 0, 0
+        for row, length in enumerate(self.lengths.tolist()):
+            if held and held + length > most:
+                yield first, row
+                first, held = row, 0
+            held += length
+        if len(self):
+            yield first, len(self)

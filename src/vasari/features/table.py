@@ -178,6 +178,7 @@ class FeatureTable:
             fingerprint=replace(
                 self.fingerprint, extractor=name, weights=f"{self.fingerprint.weights}-{seed}"
             ),
+            positions=self.positions,
         )
 
     def save(self, folder: str | Path) -> Path:

@@ -1,5 +1,6 @@
 """One file a model: what it represents, how it scores, and where that comes from."""
 
+from vasari.models.acf import ACF
 from vasari.models.curatornet import CuratorNet
 from vasari.models.oracle import Oracle
 from vasari.models.popularity import Popularity
@@ -10,6 +11,7 @@ from vasari.models.tutorial import load_tutorial_checkpoint
 from vasari.models.visrank import VisRank
 
 __all__ = [
+    "ACF",
     "CuratorNet",
     "Oracle",
     "Popularity",

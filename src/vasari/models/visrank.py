@@ -78,7 +78,7 @@ class VisRank(Recommender[VisRankSettings]):
         scores = np.zeros((len(profiles), len(self.item_ids)), dtype=np.float32)
         if self.settings.similarity == "mean":
             return self._mean_scores(profiles, guests, scores)
-        for first, last in _tiles(profiles.lengths):
+        for first, last in profiles.tiles(QUERY_TILE):
             part = profiles.slice(first, last)
             members, places = np.unique(part.values, return_inverse=True)
             similar = self._cosine(members, guests)  # (members, items)
@@ -152,15 +152,3 @@ class VisRank(Recommender[VisRankSettings]):
 
     def _restore(self, arrays: Arrays) -> None:
         self.bank = FeatureBank.from_arrays(arrays)
-
-
-def _tiles(lengths: IntArray) -> Iterator[tuple[int, int]]:
-    """Runs of profiles with together at most `QUERY_TILE` members (or one profile)."""
-    first, members = 0, 0
-    for row, length in enumerate(lengths.tolist()):
-        if members and members + length > QUERY_TILE:
-            yield first, row
-            first, members = row, 0
-        members += length
-    if len(lengths):
-        yield first, len(lengths)
