@@ -133,6 +133,11 @@ class Gallery:
             return p in owned and profile == (rest or (p,))
         if rule == "tutorial":
             return p in owned and profile == tuple(owned[: owned.index(p) + 1][-10:])
+        if rule in ("sequential", "sequential-users"):
+            return any(
+                p in basket and k > 0 and profile == tuple(i for b in baskets[:k] for i in b)
+                for k, basket in enumerate(baskets)
+            )
         raise AssertionError(rule)
 
     def every_triple(self, rule: str) -> set[tuple[int, tuple[int, ...], int, int]]:

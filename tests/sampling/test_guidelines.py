@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from vasari.core.errors import UsageError
 from vasari.sampling import Rules, Sampler
 
-RULES = ["G1", "G2", "G3", "G4", "G5", "G6", "uniform", "tutorial"]
+RULES = ["G1", "G2", "G3", "G4", "G5", "G6", "uniform", "tutorial", "sequential", "sequential-users"]
 
 
 def make_gallery(seed: int) -> Gallery:

@@ -132,6 +132,17 @@ class SamplingContext:
         return Ragged(np.arange(len(self.owner)), self.history.offsets)
 
     @cached_property
+    def basket_start(self) -> IntArray:
+        """For every place, the first place of its basket."""
+        return np.repeat(self.baskets.offsets[:-1], self.baskets.lengths)
+
+    @cached_property
+    def later_places(self) -> Ragged:
+        """Per user the places that have a basket before their own (sequential sampling)."""
+        later = np.flatnonzero(self.basket_start > self.history.offsets[self.owner])
+        return Ragged.from_lengths(later, np.bincount(self.owner[later], minlength=self.n_users))
+
+    @cached_property
     def can_be_ranked(self) -> BoolArray:
         """Whether a user has some works but not all, shape (users,)."""
         held = self.history.lengths

@@ -31,8 +31,8 @@ class Sampler:
         The training data.
     mixture
         ``"guidelines"``: the six in equal parts, without those that this data cannot serve (see
-        `left_out`); ``"uniform"``; ``"tutorial"``; or weights, for example
-        ``{"G1": 1, "G4": 2, "uniform": 1}``, where a guideline that cannot be served is an error.
+        `left_out`); ``"uniform"``; ``"tutorial"``; ``"sequential"``; ``"sequential-users"``; or weights,
+        for example ``{"G1": 1, "G4": 2, "uniform": 1}``, where a guideline that cannot be served is an error.
     profile_cap
         Keep only the last so many items of every profile; None keeps all.
     rules
