@@ -11,7 +11,11 @@ from vasari.data.ragged import Ragged
 from vasari.models import CuratorNet, list_models, model_class
 
 BRIEF = {"epochs": 2, "triples_per_epoch": 2000, "batch_size": 200, "learning_rate": 1e-3}
-QUICK = {"CuratorNet": BRIEF, "ACF": BRIEF | {"dim": 16, "attention_dim": 8, "channels": 8}}
+QUICK = {
+    "ACF": BRIEF | {"dim": 16, "attention_dim": 8, "channels": 8},
+    "CuratorNet": BRIEF,
+    "Vista": BRIEF,
+}
 NAMES = list_models()
 SAVED = [name for name in NAMES if name != "Oracle"]
 VISUAL = [name for name in NAMES if model_class(name).needs_features]
@@ -196,6 +200,6 @@ def test_sold_originals_and_removed_works_are_not_recommended(gallery):
 
 def test_the_registry_finds_models_in_any_case():
     assert model_class("curatornet") is CuratorNet
-    assert list_models("vis*") == ["VisRank"]
+    assert list_models("visr*") == ["VisRank"]
     with pytest.raises(NotFoundError, match="NoSuchNet"):
         model_class("NoSuchNet")

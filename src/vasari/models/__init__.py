@@ -9,6 +9,7 @@ from vasari.models.random import Random
 from vasari.models.registry import list_models, model_class, register
 from vasari.models.tutorial import load_tutorial_checkpoint
 from vasari.models.visrank import VisRank
+from vasari.models.vista import Vista
 
 __all__ = [
     "ACF",
@@ -17,6 +18,7 @@ __all__ = [
     "Popularity",
     "Random",
     "VisRank",
+    "Vista",
     "list_models",
     "load",
     "load_tutorial_checkpoint",

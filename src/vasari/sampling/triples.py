@@ -30,7 +30,7 @@ class Triples:
     user
         Row of the user behind the profile in the training histories, or `ARTIFICIAL`; shape (triples,).
     rule
-        Number of the guideline as the paper counts them, 1 to 6; 0 where negatives are uniform; shape (triples,).
+        Number of the guideline as the paper counts them, 1 to 6, 0 for uniform negatives; shape (triples,).
     """
 
     profiles: Ragged
