@@ -126,6 +126,21 @@ def test_hidden_validation_baskets_never_enter_training(monkeypatch):
         assert not trained & {(row, item) for item in relevant.tolist()}
 
 
+def test_a_hidden_validation_basket_that_slips_into_training_stops_the_fit(monkeypatch):
+    from vasari.models import curatornet
+
+    data, table = style_gallery()
+    real = curatornet.hold_out
+
+    def leaky(data, *rest):
+        _, cases = real(data, *rest)
+        return data.histories, cases
+
+    monkeypatch.setattr(curatornet, "hold_out", leaky)
+    with pytest.raises(DataError, match="hidden for evaluation"):
+        CuratorNet(epochs=1, triples_per_epoch=100, validation_share=0.5).fit(data, table)
+
+
 def test_a_killed_fit_resumes_to_the_same_model(tmp_path, monkeypatch):
     data, table = style_gallery()
     settings = {"epochs": 4, "triples_per_epoch": 2000, "batch_size": 200, "dropout": 0.3}

@@ -11,6 +11,11 @@ from vasari.cli.output import console, emit_json
 from vasari.core.errors import UsageError
 from vasari.evaluation.result import Evaluation
 
+PROTOCOL = (
+    "replay, last-basket, global-time, leave-one-out, last-share, cold-items, user-disjoint or "
+    "evaluation-column; settings after a colon: cold-items:share=0.3,seed=1."
+)
+
 
 def evaluate(
     data: Annotated[Path, typer.Argument(help="A dataset folder.")],
@@ -19,7 +24,7 @@ def evaluate(
     ],
     out: Annotated[Path, typer.Option(help="Where results per user and the report go.")],
     features: Annotated[Path | None, typer.Option(help="Feature table; DATA/features by default.")] = None,
-    protocol: Annotated[str, typer.Option(help="replay, last-basket or evaluation-column.")] = "replay",
+    protocol: Annotated[str, typer.Option(help=PROTOCOL)] = "replay",
     k: Annotated[list[int] | None, typer.Option("-k", help="List lengths; repeatable.")] = None,
     legacy: Annotated[
         bool, typer.Option(help="Compute AUC and nDCG with the reference's errors, for published tables.")
@@ -27,6 +32,9 @@ def evaluate(
     shuffle_pictures: Annotated[
         bool, typer.Option(help="Falsification test: give every work another one's vector.")
     ] = False,
+    sampled_candidates: Annotated[
+        int | None, typer.Option(min=1, help="Biased: rank among so many drawn candidates, not all.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     json_output: Annotated[bool, typer.Option("--json", help="End with one JSON line.")] = False,
@@ -51,7 +59,16 @@ def evaluate(
             "--shuffle-pictures trains anew: name models (CuratorNet VisRank), not model folders"
         )
     found = run(
-        recommenders, dataset, table, parts, tuple(k or (20, 100)), seed, legacy, out=out, device=device
+        recommenders,
+        dataset,
+        table,
+        parts,
+        tuple(k or (20, 100)),
+        seed,
+        legacy,
+        out=out,
+        device=device,
+        sampled_candidates=sampled_candidates,
     )
     report = write_report(out / "report.html", gather(dataset, parts.train, found, table, seed))
     show(found, report, json_output)

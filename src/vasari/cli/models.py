@@ -42,7 +42,10 @@ def train(
     features: Annotated[Path | None, typer.Option(help="Feature table; DATA/features by default.")] = None,
     hold_out: Annotated[
         str,
-        typer.Option(help="Protocol whose hidden baskets stay out of training, or `none` for production."),
+        typer.Option(
+            help="Protocol whose hidden interactions stay out of training, as for `vasari evaluate`; "
+            "or `none` for production."
+        ),
     ] = "replay",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the model, name=value; repeatable.")

@@ -36,6 +36,8 @@ class Cases:
         When each work can be had.
     exclude_profile
         Whether works of the profile are no candidates.
+    shortlist
+        If given, per case the only works that can be candidates; by default all in stock.
     """
 
     user_ids: list[str]
@@ -45,6 +47,7 @@ class Cases:
     times: IntArray
     stock: Stock
     exclude_profile: bool = True
+    shortlist: Ragged | None = None
 
     def __len__(self) -> int:
         return len(self.user_ids)
@@ -55,6 +58,11 @@ class Cases:
         if self.exclude_profile:
             profiles = self.profiles.slice(start, stop)
             mask[profiles.row_of_value, profiles.values] = False
+        if self.shortlist is not None:
+            listed = self.shortlist.slice(start, stop)
+            only = np.zeros_like(mask)
+            only[listed.row_of_value, listed.values] = True
+            mask &= only
         return mask
 
     def take(self, rows: npt.ArrayLike) -> Cases:
@@ -68,6 +76,7 @@ class Cases:
             self.times[rows],
             self.stock,
             self.exclude_profile,
+            None if self.shortlist is None else self.shortlist.take(rows),
         )
 
 

@@ -1,20 +1,26 @@
-"""Splitting a log into what is trained on and what is asked."""
+"""Splitting a log into what is trained on and what is asked; here by basket and by a column.
+
+`vasari.data.time_splits` cuts by time, `vasari.data.disjoint_splits` keeps works or users out of training.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from vasari.core.errors import DataError
+from vasari.core.errors import DataError, UsageError
 from vasari.data.cases import Cases, hidden_cases, last_baskets
 from vasari.data.dataset import Dataset
 from vasari.data.histories import Histories
+from vasari.data.interactions import Interactions
 from vasari.data.stock import Stock
 
 BoolArray = npt.NDArray[np.bool_]
+
+KEY = ("user_id", "item_id", "timestamp")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +35,39 @@ class Split:
         One per user with hidden interactions. `relevant` holds everything hidden, also works that are no
         candidate at the moment of the case; the metrics leave those out, `lost` counts them.
     protocol
-        ``"last-basket"``, ``"replay"`` or ``"evaluation-column"``.
+        Its name, with what it was set to, as `vasari.evaluation.protocols.split` reads it:
+        ``"replay"``, ``"cold-items:share=0.2,seed=0"``.
+    withheld
+        The rows that were taken out of the log: user_id, item_id, timestamp. More than the cases ask for
+        where users are left out or absent from training. Empty for a split made elsewhere, whose cases
+        alone then say what is hidden.
+    left_out
+        Reason to number of users of whom something is withheld and nothing asked.
     """
 
     train: Dataset
     cases: Cases
     protocol: str
+    withheld: pl.DataFrame = field(default_factory=lambda: Interactions.empty().frame.select(KEY))
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def verify(self) -> None:
+        """Refuse a split that trains on an interaction it withholds.
+
+        Raises
+        ------
+        DataError
+            The same user, work and time is on both sides: by mistake, or because the log held it twice,
+            flagged once.
+        """
+        both = self.withheld.join(self.train.interactions.frame, on=list(KEY), how="semi")
+        if both.height:
+            user, item = both["user_id"][0], both["item_id"][0]
+            raise DataError(
+                f"item {item!r} of user {user!r} is withheld by {self.protocol} and, with the same time, "
+                f"trained on ({both.height} such rows); take it out of the training part, or, if the log "
+                f'holds it twice, flag both rows or import with on_duplicate="drop"'
+            )
 
     @property
     def lost(self) -> int:
@@ -61,7 +94,8 @@ def last_basket(data: Dataset, exclude_profile: bool = True) -> Split:
         Whether works the user had taken before are no candidates.
     """
     hidden = last_baskets(data.histories)
-    return _split(data, hidden, Stock.everything(len(data.catalogue)), exclude_profile, "last-basket")
+    cases = hidden_cases(data.histories, hidden, Stock.everything(len(data.catalogue)), exclude_profile)
+    return take_out(data, hidden, cases, "last-basket")
 
 
 def replay(data: Dataset, exclude_profile: bool = True) -> Split:
@@ -78,7 +112,9 @@ def replay(data: Dataset, exclude_profile: bool = True) -> Split:
         Whether works the user had taken before are no candidates. The authors keep them as candidates
         while in stock (copies can be bought again): False.
     """
-    return _split(data, last_baskets(data.histories), data.stock, exclude_profile, "replay")
+    hidden = last_baskets(data.histories)
+    cases = hidden_cases(data.histories, hidden, data.stock, exclude_profile)
+    return take_out(data, hidden, cases, "replay")
 
 
 def evaluation_column(data: Dataset, exclude_profile: bool = True) -> Split:
@@ -102,34 +138,41 @@ def evaluation_column(data: Dataset, exclude_profile: bool = True) -> Split:
     if not flags.any():
         raise DataError(f"column 'evaluation' of {data.name} flags no row; nothing would be asked")
     hidden = flags[Histories.time_order(frame, data.histories.user_ids)]
-    everything = Stock.everything(len(data.catalogue))
-    return _split(data, hidden, everything, exclude_profile, "evaluation-column")
+    cases = hidden_cases(data.histories, hidden, Stock.everything(len(data.catalogue)), exclude_profile)
+    return take_out(data, hidden, cases, "evaluation-column")
 
 
-def _split(data: Dataset, hidden: BoolArray, stock: Stock, exclude_profile: bool, protocol: str) -> Split:
-    """Take the interactions flagged in `hidden` (shape (interactions,), in time order) out of the log."""
-    histories = data.histories
-    frame = data.interactions.frame
-    flags = np.empty(len(hidden), dtype=bool)
-    flags[Histories.time_order(frame, histories.user_ids)] = hidden
-    train = data.with_interactions(frame.filter(pl.Series(~flags)))
-    _verify(train.interactions.frame, frame.filter(pl.Series(flags)))
-    return Split(train, hidden_cases(histories, hidden, stock, exclude_profile), protocol)
+def take_out(
+    data: Dataset, withheld: BoolArray, cases: Cases, protocol: str, left_out: dict[str, int] | None = None
+) -> Split:
+    """Make the split whose training part lacks the flagged interactions, and verify it.
 
-
-def _verify(train: pl.DataFrame, hidden: pl.DataFrame) -> None:
-    """Refuse a split that trains on an interaction it hides.
+    Parameters
+    ----------
+    withheld
+        In time order per user, as in `Dataset.histories`; shape (interactions,).
 
     Raises
     ------
     DataError
-        The same user, work and time is on both sides: the log held it twice, flagged once.
+        As `Split.verify`.
     """
-    key = ["user_id", "item_id", "timestamp"]
-    both = hidden.join(train, on=key, how="semi")
-    if both.height:
-        user, item = both["user_id"][0], both["item_id"][0]
-        raise DataError(
-            f"item {item!r} of user {user!r} is hidden and, in another row with the same time, trained on "
-            f'({both.height} such rows); flag both rows or import with on_duplicate="drop"'
-        )
+    frame = data.interactions.frame
+    flags = np.empty(len(withheld), dtype=bool)
+    flags[Histories.time_order(frame, data.histories.user_ids)] = withheld
+    train = data.with_interactions(frame.filter(pl.Series(~flags)))
+    split = Split(train, cases, protocol, frame.filter(pl.Series(flags)).select(KEY), left_out or {})
+    split.verify()
+    return split
+
+
+def check_share(share: float, what: str) -> None:
+    """Refuse a share that is not strictly between 0 and 1.
+
+    Raises
+    ------
+    UsageError
+        It is not.
+    """
+    if not 0 < share < 1:
+        raise UsageError(f"share={share} of {what} must lie between 0 and 1, both excluded")

@@ -27,6 +27,7 @@ from vasari.data.splits import Split
 from vasari.evaluation import protocols
 from vasari.evaluation.identity import identity, inputs_digest
 from vasari.evaluation.result import Evaluation, ModelResult
+from vasari.evaluation.sampled import sample_candidates
 from vasari.evaluation.scoring import (
     Revealable,
     answer,
@@ -58,6 +59,7 @@ def evaluate(
     progress: bool | None = None,
     out: str | Path | None = None,
     device: str = "auto",
+    sampled_candidates: int | None = None,
 ) -> Evaluation:
     """Rank what a protocol hid, with every model, among the same candidates.
 
@@ -75,7 +77,8 @@ def evaluate(
         For models that look at pictures. If given, items without a vector are candidates for no model, so
         that all models rank the same works.
     protocol
-        ``"replay"``, ``"last-basket"``, ``"evaluation-column"``, or a split made elsewhere.
+        A name of `vasari.evaluation.protocols.PROTOCOLS`, with settings as ``"cold-items:share=0.3,seed=1"``,
+        or a split made elsewhere.
     ks
         Lengths of the list.
     seed
@@ -85,17 +88,23 @@ def evaluate(
     out
         Folder for the results. Each finished model is written at once; a later run with the same models,
         data, code and settings takes it from there instead of computing it again.
+    sampled_candidates
+        Rank what is relevant among only so many others, drawn by `seed` for each case. Such metrics are
+        biased (`vasari.evaluation.sampled`), and the protocol's name says so; None ranks all candidates.
 
     Raises
     ------
     UsageError
-        No models, two that cannot be told apart, or a list length below 1.
+        No models, two that cannot be told apart, a list length below 1, or sampled candidates together
+        with `legacy`, whose AUC counts the whole catalogue.
     DataError
         Nothing is hidden, no hidden work is a candidate, or the training part holds hidden interactions.
     """
     ks = tuple(dict.fromkeys(ks))
     if not ks or min(ks) < 1:
         raise UsageError(f"ks={ks} must hold list lengths of at least 1")
+    if legacy and sampled_candidates is not None:
+        raise UsageError("legacy metrics count the whole catalogue; leave out legacy or sampled_candidates")
     named = _named(models)
     split = protocol if isinstance(protocol, Split) else protocols.split(data, protocol)
     cases = split.cases
@@ -106,6 +115,7 @@ def evaluate(
     if split.train.catalogue.ids != cases.item_ids:
         raise DataError("the training part has another catalogue than the cases; split them from one dataset")
     verify_disjoint(split.train.histories, cases)
+    split.verify()
     unseen = np.zeros(len(cases.item_ids), dtype=bool)
     if features is not None:
         unseen = features.align(cases.item_ids) < 0
@@ -114,6 +124,11 @@ def evaluate(
     if not kept.any():
         raise DataError(f"no hidden work of {data.name} is a candidate at its moment; is the stock right?")
 
+    name = split.protocol
+    if sampled_candidates is not None:
+        cases = sample_candidates(cases, sampled_candidates, seed)
+        name += f" among {sampled_candidates} sampled candidates (biased)"
+
     folder = Path(out) if out is not None else None
     job = _Job(split.train, cases, features, ks, seed, legacy, progress, folder, device)
     results = [job.run(name, model) for name, model in named.items()]
@@ -121,7 +136,7 @@ def evaluate(
     evaluation = Evaluation(
         data_name=data.name,
         simulated=data.simulated,
-        protocol=split.protocol,
+        protocol=name,
         cases=cases,
         counts={
             "users": len(data.histories.user_ids),
@@ -135,7 +150,10 @@ def evaluate(
             "relevant_lost": int((~kept).sum()),
         },
         left_out={
-            "the protocol hides nothing of theirs": len(data.histories.user_ids) - len(asked),
+            "the protocol hides nothing of theirs": len(data.histories.user_ids)
+            - len(asked)
+            - sum(split.left_out.values()),
+            **split.left_out,
             "none of their hidden works was a candidate (sold, removed, known or without picture)": len(asked)
             - len(ranked),
         },

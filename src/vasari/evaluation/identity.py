@@ -40,6 +40,8 @@ def inputs_digest(
     profiles, relevant, stock = cases.profiles, cases.relevant, cases.stock
     arrays: list[npt.NDArray[Any]] = [profiles.values, profiles.offsets, relevant.values, relevant.offsets]
     arrays += [cases.times, stock.enters, stock.leaves, np.array([cases.exclude_profile])]
+    if cases.shortlist is not None:
+        arrays += [cases.shortlist.values, cases.shortlist.offsets]
     if train.preference is not None:  # Oracle is fitted on it; the fingerprint of the log does not hold it
         arrays.append(train.preference.scores)
     if features is not None:

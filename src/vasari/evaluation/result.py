@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
 
+BIASED = (
+    "biased: ranked among a few candidates drawn at random, which flatters every model and can reverse their "
+    "order; not comparable with rankings of all candidates"
+)
 PROFILE_SIZES = (1, 2, 3, 5, 10, 20)  # lower ends of the classes of `by_profile_size`
 
 
@@ -224,6 +228,7 @@ class Evaluation:
     def caption(self) -> str:
         """What the reader must know: intervals, who was left out and why, and what is simulated."""
         lines = ["mean over users [95% bootstrap interval]"]
+        lines += [BIASED] if self.cases.shortlist is not None else []
         lines += [f"users left out: {number}, {reason}" for reason, number in self.left_out.items() if number]
         return "\n".join(lines + ([self.simulated] if self.simulated else []))
 

@@ -2,7 +2,7 @@
 
 out/
   evaluation.json     names the models' folders; written last
-  cases.parquet       user_id, profile, relevant, time
+  cases.parquet       user_id, profile, relevant, time, and with sampled candidates shortlist
   items.parquet       item_id, enters, leaves
   models/<name>-<key>/  result.json, per_case.parquet, top.npz, checksums.json
 """
@@ -118,6 +118,7 @@ def load_evaluation(out: Path) -> Evaluation:
         rows["time"].to_numpy(),
         Stock(items["enters"].to_numpy(), items["leaves"].to_numpy()),
         facts["exclude_profile"],
+        _ragged(rows["shortlist"]) if "shortlist" in rows.columns else None,
     )
     results = [load_result(result_folder(out, entry["name"], entry["key"])) for entry in facts["models"]]
     return Evaluation(
@@ -135,6 +136,9 @@ def _tables(cases: Cases) -> tuple[pl.DataFrame, pl.DataFrame]:
             "time": cases.times,
         }
     )
+    if cases.shortlist is not None:
+        shortlist = pl.Series("shortlist", [row.tolist() for row in cases.shortlist], dtype=integers)
+        rows = rows.with_columns(shortlist)
     items = pl.DataFrame(
         {
             "item_id": pl.Series(list(cases.item_ids), dtype=pl.String),

@@ -13,7 +13,7 @@ from vasari.evaluation.report.clusters import Wall
 from vasari.evaluation.report.inputs import ReportInput
 from vasari.evaluation.report.people import Person
 from vasari.evaluation.report.scores import Scores
-from vasari.evaluation.result import Evaluation
+from vasari.evaluation.result import BIASED, Evaluation
 
 PROTOCOLS = {
     "replay": (
@@ -27,6 +27,26 @@ PROTOCOLS = {
     "evaluation-column": (
         "The interactions that the publisher of the log marked for evaluation are hidden from training, and "
         "every model ranks the catalogue to find them again."
+    ),
+    "global-time": (
+        "Everything after one moment is hidden from training. For each collector known by then, every model "
+        "ranks what could be had directly after it, to find what the collector took later."
+    ),
+    "leave-one-out": (
+        "One work of each collector with two or more interactions is hidden from training, and every model "
+        "ranks the catalogue to find it again."
+    ),
+    "last-share": (
+        "The last part of each collector's interactions is hidden from training, and every model ranks the "
+        "catalogue to find them again."
+    ),
+    "cold-items": (
+        "Some works are hidden from training with all their interactions, and every model ranks them among "
+        "themselves, as if they were new, to find those that the collector took."
+    ),
+    "user-disjoint": (
+        "Some collectors are absent from training. Every model is shown all but their last visit and ranks "
+        "the catalogue to find what they took then."
     ),
 }
 
@@ -66,7 +86,12 @@ def left_out(evaluation: Evaluation) -> list[str]:
 
 def protocol(evaluation: Evaluation) -> str:
     """How it was measured, in one plain sentence."""
-    return PROTOCOLS.get(evaluation.protocol, evaluation.protocol)
+    name = evaluation.protocol.split(" ")[0]
+    base, _, settings = name.partition(":")
+    said = PROTOCOLS.get(base, evaluation.protocol)
+    if base in PROTOCOLS and settings:
+        said += f" Settings: {settings}."
+    return said + (f" {BIASED.capitalize()}." if evaluation.cases.shortlist is not None else "")
 
 
 def numbers(report: ReportInput) -> list[tuple[str, str]]:
