@@ -90,3 +90,24 @@ def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+def test_the_effect_size_is_the_t_statistic_over_the_root_of_n():
+    from scipy.stats import ttest_rel
+
+    random = np.random.default_rng(9)
+    a, b = random.random(60), random.random(60)
+    found = compare(a, b)
+    assert found.effect == pytest.approx(ttest_rel(a, b).statistic / np.sqrt(60), abs=1e-12)
+    assert compare(b, a).effect == pytest.approx(-found.effect)
+
+
+def test_shares_of_users_better_worse_and_tied():
+    found = compare([1.0, 1.0, 0.0, 0.5, np.nan], [0.0, 0.5, 1.0, 0.5, 1.0])
+    assert (found.better, found.worse, found.tied) == (0.5, 0.25, 0.25)
+
+
+def test_an_effect_without_spread_is_none_or_unknown():
+    assert compare([1.0, 2.0], [1.0, 2.0]).effect == 0.0
+    assert np.isnan(compare([0.3, 0.4, 0.5], [0.2, 0.3, 0.4]).effect)
+    assert np.isnan(compare([1.0], [0.0]).effect)

@@ -10,6 +10,7 @@ import typer
 from vasari.cli.output import console, emit_json
 from vasari.core.errors import UsageError
 from vasari.evaluation.result import Evaluation
+from vasari.evaluation.storage import plain
 
 PROTOCOL = (
     "replay, last-basket, global-time, leave-one-out, last-share, cold-items, user-disjoint or "
@@ -84,10 +85,12 @@ def show(found: Evaluation, report: Path, json_output: bool, **more: Any) -> Non
 
 
 def means(found: Evaluation) -> dict[str, dict[str, Any]]:
-    """Every model's means, and its 95% intervals under ``intervals``."""
+    """Every model's means, with ``intervals`` (95%) and ``beyond`` (what its lists are like)."""
     table: dict[str, dict[str, Any]] = {}
     for model, metric, mean, low, high, _ in found.summary().iter_rows():
-        row = table.setdefault(model, {"intervals": {}})
+        row = table.setdefault(model, {"intervals": {}, "beyond": {}})
         row[metric] = mean
         row["intervals"][metric] = [low, high]
-    return table
+    for model, measure, mean, *_ in found.beyond().iter_rows():
+        table[model]["beyond"][measure] = mean
+    return plain(table)

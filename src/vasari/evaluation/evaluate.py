@@ -8,7 +8,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 
 from vasari._version import __version__
 from vasari.core.errors import DataError, UsageError
@@ -25,6 +26,7 @@ from vasari.data.cases import Cases
 from vasari.data.dataset import Dataset
 from vasari.data.splits import Split
 from vasari.evaluation import protocols
+from vasari.evaluation.beyond import Shop
 from vasari.evaluation.identity import identity, inputs_digest
 from vasari.evaluation.result import Evaluation, ModelResult
 from vasari.evaluation.sampled import sample_candidates
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from vasari.models.base import Recommender
 
     Models = Sequence[Recommender[Any]] | Mapping[str, Recommender[Any]]
+    Features = FeatureTable | Mapping[str, FeatureTable] | None
 
 PROBES = 8  # cases whose scores tell two fitted models of the same settings apart
 
@@ -51,7 +54,7 @@ PROBES = 8  # cases whose scores tell two fitted models of the same settings apa
 def evaluate(
     models: Models,
     data: Dataset,
-    features: FeatureTable | None = None,
+    features: Features = None,
     protocol: str | Split = "replay",
     ks: Sequence[int] = (20, 100),
     seed: int = 0,
@@ -74,8 +77,9 @@ def evaluate(
     data
         The whole log; the protocol splits it.
     features
-        For models that look at pictures. If given, items without a vector are candidates for no model, so
-        that all models rank the same works.
+        For models that look at pictures; one table for all, or one for each model by its name. Items without
+        a vector in any of them are candidates for no model, so that all models rank the same works. The
+        visual diversity of all lists is measured in the first.
     protocol
         A name of `vasari.evaluation.protocols.PROTOCOLS`, with settings as ``"cold-items:share=0.3,seed=1"``,
         or a split made elsewhere.
@@ -116,9 +120,11 @@ def evaluate(
         raise DataError("the training part has another catalogue than the cases; split them from one dataset")
     verify_disjoint(split.train.histories, cases)
     split.verify()
+    tables = _tables(features, named)
     unseen = np.zeros(len(cases.item_ids), dtype=bool)
-    if features is not None:
-        unseen = features.align(cases.item_ids) < 0
+    for table in tables.values():
+        unseen |= table.align(cases.item_ids) < 0
+    if tables:
         cases = without(cases, unseen)
     kept = answerable(cases)
     if not kept.any():
@@ -130,7 +136,7 @@ def evaluate(
         name += f" among {sampled_candidates} sampled candidates (biased)"
 
     folder = Path(out) if out is not None else None
-    job = _Job(split.train, cases, features, ks, seed, legacy, progress, folder, device)
+    job = _Job(split.train, cases, tables, ks, seed, legacy, progress, folder, device)
     results = [job.run(name, model) for name, model in named.items()]
     asked, ranked = set(cases.user_ids), set(results[0].per_case["user_id"])
     evaluation = Evaluation(
@@ -163,9 +169,9 @@ def evaluate(
         fingerprints={
             "data": data.fingerprint,
             "train": split.train.fingerprint,
-            "features": features.fingerprint.to_json() if features is not None else None,
+            "features": _fingerprints(features),
         },
-        provenance=_provenance(),
+        provenance=provenance(),
         results=results,
     )
     if folder is not None:
@@ -179,7 +185,7 @@ class _Job:
 
     train: Dataset
     cases: Cases
-    features: FeatureTable | None
+    tables: Mapping[str, FeatureTable]
     ks: tuple[int, ...]
     seed: int
     legacy: bool
@@ -190,7 +196,7 @@ class _Job:
     def run(self, name: str, model: Recommender[Any]) -> ModelResult:
         """Fit if need be and answer all cases, or take the finished result."""
         ready = model.trained_on == self.train.fingerprint
-        key = self._key(model, ready)
+        key = self._key(model, name, ready)
         if self.out is not None and (finished := finished_result(self.out, name, key)) is not None:
             return replace(finished, model=model if ready else None)
         started = time.perf_counter()
@@ -198,10 +204,15 @@ class _Job:
         between = time.perf_counter()
         with bar(f"ranking with {name}", len(self.cases), self.progress) as progress:
             answers = answer(self._score(fitted), self.cases, self.ks, self.legacy, self.seed, progress)
+        shown = answers.top_items[answers.per_case["case"].to_numpy(), : self.ks[0]]
+        beyond = {f"{n}@{self.ks[0]}": values for n, values in self._shop.per_list(shown).items()}
         result = ModelResult(
             name=name,
             config=fitted.config(),
-            per_case=answers.per_case,
+            per_case=answers.per_case.with_columns(**beyond).with_columns(
+                pl.col(list(beyond)).fill_nan(None)
+            ),
+            overall={f"{n}@{self.ks[0]}": value for n, value in self._shop.overall(shown).items()},
             top_items=answers.top_items,
             top_scores=answers.top_scores,
             history=fitted.history,
@@ -217,24 +228,40 @@ class _Job:
                 shutil.rmtree(checkpoints, ignore_errors=True)  # the result stands; training never goes on
         return result
 
-    def _key(self, model: Recommender[Any], ready: bool) -> str:
+    def _key(self, model: Recommender[Any], name: str, ready: bool) -> str:
         if self.out is None:
             return ""
         probe = None
         if ready:
             some = self.cases.take(np.arange(min(PROBES, len(self.cases))))
             probe = self._score(model)(some.profiles, some.user_ids)
-        return identity(model, probe, self._inputs)
+        return identity(model, probe, self._inputs(name))
+
+    def _inputs(self, name: str) -> str:
+        table = self.tables.get(name)
+        if table not in self._digests:
+            settings = {"ks": self.ks, "seed": self.seed, "legacy": self.legacy, "device": self.device}
+            settings |= {"looks": str(self._looks and self._looks.fingerprint)}
+            self._digests[table] = inputs_digest(self.train, self.cases, table, settings)
+        return self._digests[table]
 
     @cached_property
-    def _inputs(self) -> str:
-        settings = {"ks": self.ks, "seed": self.seed, "legacy": self.legacy, "device": self.device}
-        return inputs_digest(self.train, self.cases, self.features, settings)
+    def _digests(self) -> dict[FeatureTable | None, str]:
+        return {}
+
+    @cached_property
+    def _looks(self) -> FeatureTable | None:
+        """The table in which the diversity of all lists is measured."""
+        return next(iter(self.tables.values()), None)
+
+    @cached_property
+    def _shop(self) -> Shop:
+        return Shop.of(self.train, self.cases, self._looks)
 
     def _fit(self, model: Recommender[Any], name: str, key: str) -> Recommender[Any]:
         return model.clone().fit(
             self.train,
-            self.features,
+            self.tables.get(name),
             seed=self.seed,
             device=self.device,
             checkpoints=self._checkpoints(name, key),
@@ -272,7 +299,23 @@ def _named(models: Models) -> dict[str, Recommender[Any]]:
     return named
 
 
-def _provenance() -> dict[str, Any]:
+def _tables(features: Features, names: Iterable[str]) -> dict[str, FeatureTable]:
+    """The table of every model that has one, by its name."""
+    if not isinstance(features, Mapping):
+        return {} if features is None else dict.fromkeys(names, features)
+    if strangers := set(features) - set(names):
+        raise UsageError(f"features are given for {sorted(strangers)[0]!r}, but no model has that name")
+    return dict(features)
+
+
+def _fingerprints(features: Features) -> dict[str, Any] | None:
+    if isinstance(features, Mapping):
+        return {name: table.fingerprint.to_json() for name, table in features.items()}
+    return None if features is None else features.fingerprint.to_json()
+
+
+def provenance() -> dict[str, Any]:
+    """Versions, machine, command and time."""
     packages = ("numpy", "polars", "scipy", "torch")
     return {
         "vasari": __version__,

@@ -14,7 +14,9 @@ import polars as pl
 
 from vasari.core.errors import NotFoundError, UsageError
 from vasari.data.cases import Cases
-from vasari.metrics import Comparison, bootstrap, compare, holm, metric_names
+from vasari.evaluation import per_user
+from vasari.evaluation.beyond import PER_LIST
+from vasari.metrics import Comparison, compare, metric_names
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,7 +30,6 @@ BIASED = (
     "biased: ranked among a few candidates drawn at random, which flatters every model and can reverse their "
     "order; not comparable with rankings of all candidates"
 )
-PROFILE_SIZES = (1, 2, 3, 5, 10, 20)  # lower ends of the classes of `by_profile_size`
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,10 @@ class ModelResult:
         The model's settings.
     per_case
         One row per ranked case: case, user_id, profile_size, n_relevant, n_candidates, one column per
-        metric (null where undefined), first_hit_rank.
+        metric (null where undefined), first_hit_rank, and what the list was like at the first k
+        (`vasari.evaluation.beyond.PER_LIST`, for example ``"novelty@20"``).
+    overall
+        What all lists together were like (`vasari.evaluation.beyond.OVERALL`).
     top_items
         Rows of `Evaluation.cases.item_ids`, best first, shape (cases, longest k), -1 where a list ends.
     top_scores
@@ -70,6 +74,7 @@ class ModelResult:
     seconds_fit: float
     seconds_score: float
     key: str
+    overall: dict[str, float] = field(default_factory=dict)
     model: Recommender[Any] | None = None
 
     def per_user(self) -> pl.DataFrame:
@@ -139,15 +144,11 @@ class Evaluation:
 
     @cached_property
     def _summary(self) -> pl.DataFrame:
-        rows = []
-        for result in self.results:
-            values = result.per_user().select(self.metrics).to_numpy()
-            for metric, interval in zip(self.metrics, bootstrap(values, self.seed), strict=True):
-                rows.append((result.name, metric, interval.mean, interval.low, interval.high, interval.n))
-        schema = dict.fromkeys(("model", "metric"), pl.String) | dict.fromkeys(
-            ("mean", "low", "high"), pl.Float64
-        )
-        return pl.DataFrame(rows, schema=schema | {"n": pl.Int64}, orient="row")
+        return per_user.summary(self._users, self.metrics, self.seed)
+
+    @cached_property
+    def _users(self) -> dict[str, pl.DataFrame]:
+        return {result.name: result.per_user() for result in self.results}
 
     def compare(self, first: str, second: str, metric: str = "ndcg@20") -> Comparison:
         """Paired difference first - second over users: mean, 95% interval, two p-values.
@@ -160,46 +161,27 @@ class Evaluation:
         return compare(self._values(first, metric), self._values(second, metric), self.seed)
 
     def compare_with(self, reference: str, metric: str = "ndcg@20") -> pl.DataFrame:
-        """Every other model against one; p-values of the permutation test are also Holm-adjusted.
-
-        Returns
-        -------
-        Table of model, difference (model - reference), low, high, p_permutation, p_wilcoxon, p_holm.
-        """
-        others = [name for name in self.models if name != reference]
-        found = [self.compare(name, reference, metric) for name in others]
-        return pl.DataFrame(
-            {
-                "model": pl.Series(others, dtype=pl.String),
-                "difference": [c.difference.mean for c in found],
-                "low": [c.difference.low for c in found],
-                "high": [c.difference.high for c in found],
-                "p_permutation": [c.p_permutation for c in found],
-                "p_wilcoxon": [c.p_wilcoxon for c in found],
-                "p_holm": holm([c.p_permutation for c in found]),
-            }
-        )
+        """Every other model against one, as `vasari.evaluation.per_user.compare_with` describes."""
+        return per_user.compare_with(self._users, reference, metric, self.seed)
 
     def by_profile_size(self, metric: str = "ndcg@20") -> pl.DataFrame:
-        """How a metric grows with what is known about a user.
+        """How a metric grows with what is known about a user; see `vasari.evaluation.per_user`."""
+        return per_user.by_profile_size(self._users, metric, self.seed)
+
+    def beyond(self) -> pl.DataFrame:
+        """What the shown lists are like (`vasari.evaluation.beyond`), at the first k.
 
         Returns
         -------
-        Table of model, profile_size (as ``"3-4"``), from (lower end), n, mean, low, high; classes
-        without users are left out.
+        Long table: model, measure, mean, low, high, n; the last three are null for what all lists make
+        together.
         """
-        rows = []
-        for result in self.results:
-            users = result.per_user()
-            sizes, values = users["profile_size"].to_numpy(), self._values(result.name, metric)
-            for low, high in zip(PROFILE_SIZES, (*PROFILE_SIZES[1:], np.inf), strict=True):
-                inside = (sizes >= low) & (sizes < high)
-                if inside.any():
-                    interval = bootstrap(values[inside], self.seed)[0]
-                    numbers = (interval.n, interval.mean, interval.low, interval.high)
-                    rows.append((result.name, _class(low, high), low, *numbers))
-        columns = ("model", "profile_size", "from", "n", "mean", "low", "high")
-        return pl.DataFrame(rows, schema=columns, orient="row")
+        columns = [f"{name}@{self.ks[0]}" for name in PER_LIST]
+        measured = [name for name in columns if name in self.results[0].per_case.columns]
+        table = per_user.summary(self._users, measured, self.seed).rename({"metric": "measure"})
+        rows = [(r.name, measure, value) for r in self.results for measure, value in r.overall.items()]
+        overall = pl.DataFrame(rows, {n: table.schema[n] for n in ("model", "measure", "mean")}, orient="row")
+        return pl.concat([table, overall], how="diagonal")
 
     def table(self, metrics: Sequence[str] | None = None) -> Table:
         """Lay the means with their intervals out as a rich table, one row per model."""
@@ -263,10 +245,7 @@ class Evaluation:
 
     def _values(self, model: str, metric: str) -> npt.NDArray[np.float64]:
         """One value per user, NaN where undefined."""
-        if metric not in self.metrics:
-            raise NotFoundError(f"no metric {metric!r} was computed; there are {self.metrics}")
-        column = self[model].per_user()[metric].cast(pl.Float64).fill_null(np.nan)
-        return np.asarray(column.to_numpy(), dtype=np.float64)
+        return per_user.column(self._users, model, metric)
 
     def _cell(self, model: str, metric: str) -> dict[str, Any]:
         if metric not in self.metrics:
@@ -278,9 +257,3 @@ class Evaluation:
 
 def _main_metrics(ks: Sequence[int]) -> list[str]:
     return ["auc", "rr", *(f"{name}@{ks[0]}" for name in ("ndcg", "recall"))]
-
-
-def _class(low: int, high: float) -> str:
-    if high == np.inf:
-        return f"{low}+"
-    return str(low) if high == low + 1 else f"{low}-{int(high) - 1}"

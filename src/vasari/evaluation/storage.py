@@ -35,7 +35,7 @@ from vasari.data.stock import Stock
 from vasari.evaluation.result import Evaluation, ModelResult
 
 EVALUATION_FILE = "evaluation.json"
-_PLAIN = ("name", "config", "history", "refitted", "seconds_fit", "seconds_score", "key")
+_PLAIN = ("name", "config", "history", "refitted", "seconds_fit", "seconds_score", "key", "overall")
 _FACTS = (
     "data_name", "simulated", "protocol", "counts", "left_out", "seed", "legacy", "fingerprints", "provenance"
 )  # fmt: skip

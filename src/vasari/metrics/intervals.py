@@ -40,11 +40,19 @@ class Comparison:
         Two-sided, by swapping the two models at random for each user.
     p_wilcoxon
         Two-sided Wilcoxon signed-rank test, users without a difference ranked with the rest (Pratt 1959).
+    effect
+        Cohen's d_z: the mean difference in standard deviations of the differences between users.
+    better, worse, tied
+        Share of users for whom the first model is better, worse, or the same; together 1.
     """
 
     difference: Interval
     p_permutation: float
     p_wilcoxon: float
+    effect: float
+    better: float
+    worse: float
+    tied: float
 
 
 def bootstrap(
@@ -119,7 +127,33 @@ def compare(first: npt.ArrayLike, second: npt.ArrayLike, seed: int = 0) -> Compa
     difference = difference[~np.isnan(difference)]
     if not len(difference):
         raise UsageError("no user has a value in both models; there is nothing to compare")
-    return Comparison(bootstrap(difference, seed)[0], _permutation(difference, seed), _wilcoxon(difference))
+    return Comparison(
+        bootstrap(difference, seed)[0],
+        _permutation(difference, seed),
+        _wilcoxon(difference),
+        effect_size(difference),
+        better=float((difference > 0).mean()),
+        worse=float((difference < 0).mean()),
+        tied=float((difference == 0).mean()),
+    )
+
+
+def effect_size(difference: npt.ArrayLike) -> float:
+    """Cohen's d_z of paired differences: mean / standard deviation (n - 1), Cohen 1988, section 2.3.5.
+
+    Unlike a p-value it does not grow with the number of users. 0 where nobody differs, NaN where the
+    spread is not known: for one user, or where all differ by the same amount.
+
+    Parameters
+    ----------
+    difference
+        One per user, shape (users,), without NaN.
+    """
+    values = np.asarray(difference, dtype=np.float64)
+    if not values.any():
+        return 0.0
+    spread = values.std(ddof=1) if len(values) > 1 else 0.0
+    return float(values.mean() / spread) if spread > 1e-12 * abs(values).max() else float("nan")
 
 
 def _permutation(difference: FloatArray, seed: int) -> float:

@@ -74,6 +74,7 @@ def render(report: ReportInput) -> str:
         "table": found.table(found.first_metrics(), plots=True),
         "full_table": found.table(evaluation.metrics, plots=False),
         "paired_tables": found.differences(),
+        "beyond_rows": evaluation.beyond().to_dicts(),
         "left_out": facts.left_out(evaluation),
         "size_figures": found.by_profile_size(),
         "hit_figures": found.first_hits(),

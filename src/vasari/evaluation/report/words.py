@@ -18,6 +18,9 @@ _NAMES = {
     "hit_rate": "Hit rate",
     "hit": "Hit rate",
     "hr": "Hit rate",
+    "diversity": "Visual diversity",
+    "originals": "Originals shown",
+    "artist_gini": "Artist Gini",
 }
 
 
