@@ -106,6 +106,26 @@ def test_it_learns_the_collectors_styles():
     assert np.mean([style_of(item) == 20 // PER_STYLE for item in near]) >= 0.8
 
 
+@pytest.mark.parametrize("dim", [24, 320])
+def test_a_start_from_looks_scores_like_visual_similarity(dim):
+    features = np.random.default_rng(3).normal(0, 2, (300, dim)) @ np.diag(np.linspace(0.2, 3, dim))
+    bank = FeatureBank.fit(features.astype(np.float32), np.arange(300), "zscore")
+    scaled = bank.take(torch.arange(300))
+    network = CuratorNetwork(dim, seed=1)
+    network.start_from_looks(scaled, seed=1)
+    first = network.item[0](scaled).detach()
+    assert float(first.square().mean()) == pytest.approx(1, abs=0.15)
+    profile = torch.arange(3)
+    vectors = network.item_tower(scaled)
+    score = (network.user_tower(vectors, profile, torch.tensor([0])) @ vectors.T)[0].detach().numpy()
+    looks = (scaled[:3].mean(0) @ scaled.T).numpy()
+    assert np.corrcoef(score, looks)[0, 1] > 0.75
+    glorot = CuratorNetwork(dim, seed=1)
+    vectors = glorot.item_tower(scaled)
+    score = (glorot.user_tower(vectors, profile, torch.tensor([0])) @ vectors.T)[0].detach().numpy()
+    assert abs(np.corrcoef(score, looks)[0, 1]) < 0.4
+
+
 def test_hidden_validation_baskets_never_enter_training(monkeypatch):
     from vasari.models import curatornet
 

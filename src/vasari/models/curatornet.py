@@ -48,6 +48,8 @@ ITEM_LAYERS = (200, 200)
 USER_LAYERS = (300, 300, 200)
 SCALES = ("zscore", "none")
 POOLS = ("mean", "max")
+STARTS = ("glorot", "looks")
+SAMPLE = 20_000  # items whose covariance gives the principal components of a start from looks
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,9 @@ class CuratorNetSettings(TrainingSettings):
     dropout
         Share of the scaled features set to zero in training, anew for every work and batch. Not in the
         paper; it keeps a small catalogue from being learnt by heart.
+    start
+        The first weights: ``"glorot"`` (the paper's code), or ``"looks"``, from which training starts at
+        visual similarity, see `CuratorNetwork.start_from_looks`. Not in the paper.
     zero_biases
         Biases start at zero (the paper's code) or as torch makes them (tutorial).
     validation_share
@@ -83,6 +88,7 @@ class CuratorNetSettings(TrainingSettings):
     pooling: tuple[str, ...] = ("mean", "max")
     profile_cap: int | None = None
     dropout: float = 0.0
+    start: str = "glorot"
     zero_biases: bool = True
     validation_share: float = 0.25
 
@@ -94,6 +100,8 @@ class CuratorNetSettings(TrainingSettings):
             raise UsageError(f"pooling={self.pooling!r} must be made of {POOLS}")
         if self.profile_cap is not None and self.profile_cap < 1:
             raise UsageError(f"profile_cap={self.profile_cap} must be at least 1, or None")
+        if self.start not in STARTS:
+            raise UsageError(f"start={self.start!r} must be one of {STARTS}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout={self.dropout} must lie in [0, 1)")
         if not 0 <= self.validation_share < 1:
@@ -125,6 +133,35 @@ class CuratorNetwork(nn.Module):
             nn.init.xavier_uniform_(layer.weight, generator=random)
             bound = 0.0 if zero_biases else layer.in_features**-0.5
             nn.init.uniform_(layer.bias, -bound, bound, generator=random)
+
+    @torch.no_grad()
+    def start_from_looks(self, features: Tensor, seed: int) -> None:
+        """Set the weights such that the score is about the inner product of what is seen: VisRank's mean.
+
+        The first layer projects onto the principal components of the pictures, turned at random so that
+        all hidden units vary alike, with unit variance; every other layer hands its input on, plus a tenth of
+        its Glorot weights so that no two units are bound to learn the same. A thousand purchases are
+        too few to find visual similarity from nothing; from here they have to correct it only.
+
+        Parameters
+        ----------
+        features
+            Scaled features of some items, shape (n, dim).
+        seed
+            Of the turn.
+        """
+        centred = features - features.mean(0)
+        variances, axes = torch.linalg.eigh(centred.T @ centred / len(centred))  # ascending
+        width = min(ITEM_LAYERS[0], len(variances))
+        random = torch.Generator().manual_seed(seed)
+        turn = torch.linalg.qr(torch.randn(ITEM_LAYERS[0], ITEM_LAYERS[0], generator=random)).Q
+        project = turn[:, :width].to(axes) @ axes[:, -width:].T  # (200, dim)
+        scale = (variances[-width:].sum() / ITEM_LAYERS[0]).clamp_min(1e-12).sqrt()
+        first, *others = [p for name, p in self.named_parameters() if name.endswith("weight")]
+        first.copy_(project / scale)
+        for weight in others:
+            weight.mul_(0.1)
+            weight.diagonal()[: ITEM_LAYERS[-1]] += 1
 
     def item_tower(self, features: Tensor) -> Tensor:
         """Feature vectors, shape (items, dim), to item vectors, shape (items, 200)."""
@@ -276,6 +313,10 @@ class CuratorNet(Recommender[CuratorNetSettings]):
         self.network = CuratorNetwork(
             bank.dim, settings.pooling, zero_biases=settings.zero_biases, seed=first
         ).to(device)
+        if settings.start == "looks":
+            with_picture = np.flatnonzero(bank.present)
+            some = generator(inputs.seed, "looks").permutation(with_picture)[:SAMPLE]
+            self.network.start_from_looks(bank.take(torch.from_numpy(np.sort(some)).to(device)), first)
         scorer = _TripleScorer(self.network, bank, device, settings.dropout)
 
         def score(profiles: Ragged, _: Sequence[str | None]) -> FloatArray:
