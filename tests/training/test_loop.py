@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -99,19 +100,43 @@ def test_the_learning_rate_falls_on_plateaus_and_training_stops():
     assert rates == pytest.approx([1e-3] * 4 + [6e-4] * 3 + [3.6e-4])
 
 
+def test_the_mean_of_the_epochs_weights_is_judged_and_kept():
+    settings = replace(SETTINGS, epochs=3, average=True)
+    seen = []
+    network = Toy()
+
+    def validate():
+        seen.append(weights(network))
+        return {"auc": len(seen) / 10}
+
+    train(network, batches, validate, settings, seed=1)
+    ends = []
+    for epochs in (1, 2, 3):
+        end = Toy()
+        train(end, batches, None, replace(SETTINGS, epochs=epochs), seed=1)
+        ends.append(weights(end))
+    for name, kept in network.state_dict().items():
+        means = [torch.stack([end[name] for end in ends[:count]]).mean(0) for count in (1, 2, 3)]
+        for judged, mean in zip(seen[1:], means, strict=True):
+            torch.testing.assert_close(judged[name], mean)
+        torch.testing.assert_close(kept, means[-1])
+
+
+@pytest.mark.parametrize("average", [False, True])
 @pytest.mark.parametrize("killed_at", [2, 4, 6])
-def test_a_run_killed_and_resumed_ends_bit_identical(tmp_path, killed_at):
+def test_a_run_killed_and_resumed_ends_bit_identical(tmp_path, killed_at, average):
+    settings = replace(SETTINGS, average=average)
     unbroken = Toy()
-    whole = train(unbroken, batches, by_epoch(VALUES), SETTINGS, seed=1)
+    whole = train(unbroken, batches, by_epoch(VALUES), settings, seed=1)
 
     with pytest.raises(KeyboardInterrupt):
         train(
-            Toy(), batches, by_epoch(VALUES, killed_at), SETTINGS, seed=1, checkpoints=tmp_path, run_key="a"
+            Toy(), batches, by_epoch(VALUES, killed_at), settings, seed=1, checkpoints=tmp_path, run_key="a"
         )
     torch.rand(17)  # whatever else happened to the generator does not matter
     resumed = Toy()
     run = train(
-        resumed, batches, by_epoch(VALUES[killed_at:]), SETTINGS, seed=1, checkpoints=tmp_path, run_key="a"
+        resumed, batches, by_epoch(VALUES[killed_at:]), settings, seed=1, checkpoints=tmp_path, run_key="a"
     )
 
     def strip(history):

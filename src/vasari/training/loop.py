@@ -79,6 +79,9 @@ class TrainingSettings:
     lr_factor, lr_patience, lr_threshold, min_learning_rate
         The learning rate is multiplied by `lr_factor` after more than `lr_patience` epochs in which the
         monitored metric rose by less than `lr_threshold` (relative); not below `min_learning_rate`.
+    average
+        Judge and keep the mean of the weights at the ends of all epochs so far, not the last ones (Izmailov
+        et al. 2018): little data, and with it noisy steps, harm it less.
     stop_patience
         Training ends after this many epochs without a better monitored metric.
     monitor
@@ -96,6 +99,7 @@ class TrainingSettings:
     lr_patience: int = 2
     lr_threshold: float = 1e-4
     min_learning_rate: float = 1e-6
+    average: bool = False
     stop_patience: int = 12
     monitor: str = "auc"
 
@@ -172,8 +176,9 @@ def train(
             started = time.perf_counter()
             torch.manual_seed(int(generator(seed, "torch", state.epoch).integers(2**63)))
             loss = _one_epoch(network, state.optimizer, loss_of, batches(state.epoch), state.epoch)
-            state.epoch += 1
-            state.record(measure(), loss=loss, seconds=time.perf_counter() - started)
+            state.advance()
+            with state.judged():
+                state.record(measure(), loss=loss, seconds=time.perf_counter() - started)
             if checkpoints is not None:
                 state.save(checkpoints, run_key)
             shown.advance(1, state.note())
@@ -240,6 +245,26 @@ class _State:
         self.run = TrainingRun()
         self.epoch = 0
         self.best = _copy(network)
+        self.mean: dict[str, Tensor] = {}
+
+    def advance(self) -> None:
+        """Count an epoch that was trained."""
+        self.epoch += 1
+        if self.settings.average:
+            now = self.network.state_dict()
+            mean = self.mean or {name: torch.zeros_like(tensor) for name, tensor in now.items()}
+            self.mean = {name: mean[name].lerp(tensor, 1 / self.epoch) for name, tensor in now.items()}
+
+    @contextlib.contextmanager
+    def judged(self) -> Iterator[None]:
+        """Lend the network the weights that are validated and kept; training goes on from its own."""
+        if not self.mean:
+            yield
+            return
+        own = _copy(self.network)
+        self.network.load_state_dict(self.mean)
+        yield
+        self.network.load_state_dict(own)
 
     def record(self, metrics: dict[str, float], loss: float | None, seconds: float) -> None:
         monitor = self.settings.monitor
@@ -270,6 +295,7 @@ class _State:
     def save(self, folder: Path, run_key: str) -> None:
         tensors = {f"now.{name}": tensor for name, tensor in self.network.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
+        tensors |= {f"mean.{name}": tensor for name, tensor in self.mean.items()}
         tensors |= flatten_optimizer(self.optimizer)
         # Floats in JSON come back bit for bit: Python prints them in full.
         state = {
@@ -290,7 +316,7 @@ class _State:
                 "resume with the same ones, or name another folder"
             )
         self.network.load_state_dict(_named(tensors, "now."))
-        self.best = _named(tensors, "best.")
+        self.best, self.mean = _named(tensors, "best."), _named(tensors, "mean.")
         restore_optimizer(self.optimizer, tensors)
         self.schedule.load_state_dict(state["schedule"])
         for group, rate in zip(self.optimizer.param_groups, state["learning_rates"], strict=True):
