@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from vasari.features.table import FeatureTable
     from vasari.models import (
         ACF,
+        EASE,
         CuratorNet,
+        ItemKNN,
         Oracle,
         Popularity,
         Random,
@@ -43,8 +45,10 @@ _HOME = {
     "Catalogue": "vasari.data.catalogue",
     "CuratorNet": "vasari.models",
     "Dataset": "vasari.data.dataset",
+    "EASE": "vasari.models",
     "FeatureTable": "vasari.features.table",
     "Interactions": "vasari.data.interactions",
+    "ItemKNN": "vasari.models",
     "Oracle": "vasari.models",
     "Popularity": "vasari.models",
     "Random": "vasari.models",
@@ -59,11 +63,13 @@ _HOME = {
 
 __all__ = [
     "ACF",
+    "EASE",
     "Catalogue",
     "CuratorNet",
     "Dataset",
     "FeatureTable",
     "Interactions",
+    "ItemKNN",
     "Oracle",
     "Popularity",
     "Random",

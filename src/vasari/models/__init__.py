@@ -2,6 +2,8 @@
 
 from vasari.models.acf import ACF
 from vasari.models.curatornet import CuratorNet
+from vasari.models.ease import EASE
+from vasari.models.itemknn import ItemKNN
 from vasari.models.oracle import Oracle
 from vasari.models.popularity import Popularity
 from vasari.models.pretrained import load
@@ -13,7 +15,9 @@ from vasari.models.vista import Vista
 
 __all__ = [
     "ACF",
+    "EASE",
     "CuratorNet",
+    "ItemKNN",
     "Oracle",
     "Popularity",
     "Random",
