@@ -15,6 +15,7 @@ QUICK = {
     "ACF": BRIEF | {"dim": 16, "attention_dim": 8, "channels": 8},
     "CuratorNet": BRIEF,
     "Vista": BRIEF,
+    "YouTubeDNN": BRIEF | {"embedding": 16, "layers": (32, 16), "negatives": 64},
 }
 NAMES = list_models()
 SAVED = [name for name in NAMES if name != "Oracle"]

@@ -12,6 +12,7 @@ from vasari.models.registry import list_models, model_class, register
 from vasari.models.tutorial import load_tutorial_checkpoint
 from vasari.models.visrank import VisRank
 from vasari.models.vista import Vista
+from vasari.models.youtube import YouTubeDNN
 
 __all__ = [
     "ACF",
@@ -23,6 +24,7 @@ __all__ = [
     "Random",
     "VisRank",
     "Vista",
+    "YouTubeDNN",
     "list_models",
     "load",
     "load_tutorial_checkpoint",
