@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vasari.features.table import FeatureTable
     from vasari.models import (
         ACF,
+        DVBPR,
         EASE,
         CuratorNet,
         ItemKNN,
@@ -45,6 +46,7 @@ _HOME = {
     "ACF": "vasari.models",
     "Catalogue": "vasari.data.catalogue",
     "CuratorNet": "vasari.models",
+    "DVBPR": "vasari.models",
     "Dataset": "vasari.data.dataset",
     "EASE": "vasari.models",
     "FeatureTable": "vasari.features.table",
@@ -65,6 +67,7 @@ _HOME = {
 
 __all__ = [
     "ACF",
+    "DVBPR",
     "EASE",
     "Catalogue",
     "CuratorNet",

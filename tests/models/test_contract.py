@@ -14,12 +14,14 @@ BRIEF = {"epochs": 2, "triples_per_epoch": 2000, "batch_size": 200, "learning_ra
 QUICK = {
     "ACF": BRIEF | {"dim": 16, "attention_dim": 8, "channels": 8},
     "CuratorNet": BRIEF,
+    "DVBPR": BRIEF | {"triples_per_epoch": 600, "backbone": "test_efficientnet", "image_size": 32, "dim": 8},
     "Vista": BRIEF,
     "YouTubeDNN": BRIEF | {"embedding": 16, "layers": (32, 16), "negatives": 64},
 }
 NAMES = list_models()
 SAVED = [name for name in NAMES if name != "Oracle"]
-VISUAL = [name for name in NAMES if model_class(name).needs_features]
+FEATURES = [name for name in NAMES if model_class(name).needs_features]
+VISUAL = FEATURES + [name for name in NAMES if model_class(name).needs_pictures]
 
 
 def new(name):
@@ -27,8 +29,8 @@ def new(name):
 
 
 @pytest.fixture(scope="module")
-def gallery():
-    return style_gallery(without_picture=("w005", "w040"))
+def gallery(tmp_path_factory):
+    return style_gallery(without_picture=("w005", "w040"), folder=tmp_path_factory.mktemp("pictures"))
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +66,9 @@ def test_a_profile_is_a_set(fitted, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_same_seed_gives_the_same_model_and_refit_forgets(gallery, fitted, name):
+def test_the_same_seed_gives_the_same_model_and_refit_forgets(gallery, fitted, name, tmp_path):
     data, table = gallery
-    other = style_gallery(seed=9)
+    other = style_gallery(seed=9, folder=tmp_path)
     again = new(name).fit(*other, seed=5).fit(data, table, seed=1)
     np.testing.assert_array_equal(again.score(PROFILES, PEOPLE), fitted[name].score(PROFILES, PEOPLE))
     assert again.trained_on == data.fingerprint
@@ -112,7 +114,7 @@ def test_filters_and_more_than_there_is(fitted, name):
 def test_an_empty_profile_and_a_cold_visitor_get_an_answer(fitted, name):
     model = fitted[name]
     assert len(model.recommend(profile=[], k=4)) == 4
-    if model_class(name).needs_features:  # nothing of the profile can be seen
+    if name in VISUAL:  # nothing of the profile can be seen
         empty, unseen = model.score(Ragged.from_rows([[], [5]]))
         np.testing.assert_array_equal(empty, unseen)
 
@@ -144,7 +146,7 @@ def test_contributions_have_a_row_per_work_of_the_profile(fitted, name):
     assert table["contribution"].is_sorted(descending=True)
 
 
-@pytest.mark.parametrize("name", VISUAL)
+@pytest.mark.parametrize("name", FEATURES)
 def test_read_only_memory_maps_are_enough_and_inputs_stay_as_they_are(gallery, fitted, name, tmp_path):
     data, table = gallery
     table.save(tmp_path / "features")
@@ -179,7 +181,7 @@ def test_errors_name_what_is_wrong(gallery, fitted, name):
         new(name).fit(empty, gallery[1])
 
 
-@pytest.mark.parametrize("name", VISUAL)
+@pytest.mark.parametrize("name", FEATURES)
 def test_features_are_asked_for_and_must_belong(gallery, name):
     data, table = gallery
     with pytest.raises(UsageError, match="features"):

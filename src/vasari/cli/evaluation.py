@@ -52,6 +52,10 @@ def evaluate(
     recommenders = [named_model(name) for name in models]
     looks = features is not None or any(model.needs_features for model in recommenders)
     table = load_features(data, features) if looks else None
+    if shuffle_pictures and any(model.needs_pictures for model in recommenders):
+        raise UsageError(
+            "--shuffle-pictures changes the vectors of works; DVBPR reads the pictures themselves"
+        )
     if shuffle_pictures and table is not None:
         table = table.shuffled(seed)
     parts = split(dataset, protocol)

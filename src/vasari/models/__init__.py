@@ -2,6 +2,7 @@
 
 from vasari.models.acf import ACF
 from vasari.models.curatornet import CuratorNet
+from vasari.models.dvbpr import DVBPR
 from vasari.models.ease import EASE
 from vasari.models.itemknn import ItemKNN
 from vasari.models.oracle import Oracle
@@ -16,6 +17,7 @@ from vasari.models.youtube import YouTubeDNN
 
 __all__ = [
     "ACF",
+    "DVBPR",
     "EASE",
     "CuratorNet",
     "ItemKNN",

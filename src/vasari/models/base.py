@@ -87,6 +87,7 @@ class Recommender(ABC, Generic[S]):
     name: ClassVar[str]
     Settings: ClassVar[type]
     needs_features: ClassVar[bool] = False
+    needs_pictures: ClassVar[bool] = False  # reads the picture files itself
     personal: ClassVar[bool] = True  # whether the profile decides, so that an empty one needs a fallback
 
     def __init__(self, **settings: Any) -> None:
@@ -142,7 +143,7 @@ class Recommender(ABC, Generic[S]):
         DataError
             The log is empty, or no item of the catalogue has a feature vector.
         UsageError
-            The model needs features and got none.
+            The model needs features, or picture files, and got none.
         """
         if len(data.interactions) == 0:
             raise DataError(
@@ -159,6 +160,11 @@ class Recommender(ABC, Generic[S]):
         """Take over ids, profiles and stock; returns the feature row of every item, -1 without one."""
         if self.needs_features and features is None:
             raise UsageError(f"{self.name} looks at pictures: pass features=vasari.extract(data)")
+        if self.needs_pictures and not any(data.catalogue.images()):
+            raise UsageError(
+                f"{self.name} learns from the picture files, and {data.name} names none; give their folder "
+                "when the data is read: vasari import --images, or Dataset.from_frames(image_root=...)"
+            )
         rows: IntArray = np.full(len(data.catalogue), -1, dtype=np.int64)
         if features is not None:
             rows = features.align(data.catalogue.ids)

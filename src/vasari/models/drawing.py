@@ -18,6 +18,7 @@ from vasari.sampling.leaks import verify_disjoint
 from vasari.sampling.sampler import Sampler
 
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 _last: list[tuple[FeatureTable, int, Clusters]] = []
@@ -75,3 +76,24 @@ def triple_sampler(
     space[present] = clusters.space[rows[present]]
     context = SamplingContext(histories, data.catalogue.artists, item_clusters(clusters, rows), space)
     return Sampler(context, mixture, profile_cap, rules)
+
+
+def uniform_sampler(histories: Histories, hidden: Cases, scorable: BoolArray) -> Sampler:
+    """The sampler of models that know people by their number: LearnBPR's triples, the profile left aside.
+
+    Parameters
+    ----------
+    histories, hidden
+        As for `triple_sampler`.
+    scorable
+        Which items may be drawn, shape (items,).
+
+    Raises
+    ------
+    DataError
+        A hidden interaction is in `histories`.
+    """
+    verify_disjoint(histories, hidden)
+    context = SamplingContext(histories, clusters=np.where(scorable, 0, -1))
+    # Nobody reads the profiles, so one work of each is enough.
+    return Sampler(context, "uniform", profile_cap=1, rules=Rules(exclude_positive=False))
