@@ -272,6 +272,14 @@ def test_cnn_f_itself_is_trained(fitted):
     assert 0.5e-4 < moved < 1.01e-4
 
 
+def test_averaged_weights_are_those_that_see(fitted):
+    _, data, _ = fitted
+    settings = QUICK | {"epochs": 2, "triples_per_epoch": 200, "average": True}
+    model = DVBPR(**settings).fit(data, seed=1)
+    seen = model._encode([data.catalogue.images()[0]])
+    np.testing.assert_allclose(model.item_vectors[0], seen[0], rtol=1e-3, atol=1e-4)
+
+
 def test_data_without_pictures_is_refused_with_the_cure(tmp_path):
     data, table = style_gallery()
     with pytest.raises(UsageError, match="--images"):

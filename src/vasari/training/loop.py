@@ -253,7 +253,12 @@ class _State:
         if self.settings.average:
             now = self.network.state_dict()
             mean = self.mean or {name: torch.zeros_like(tensor) for name, tensor in now.items()}
-            self.mean = {name: mean[name].lerp(tensor, 1 / self.epoch) for name, tensor in now.items()}
+            self.mean = {  # counters, such as batch normalisation's, have no mean: the newest is kept
+                name: mean[name].lerp(tensor, 1 / self.epoch)
+                if tensor.is_floating_point()
+                else tensor.clone()
+                for name, tensor in now.items()
+            }
 
     @contextlib.contextmanager
     def judged(self) -> Iterator[None]:
