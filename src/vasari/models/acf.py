@@ -51,6 +51,7 @@ from vasari.models.learning import learn
 from vasari.models.maps import SpatialMaps
 from vasari.models.registry import register
 from vasari.models.validation import hold_out
+from vasari.models.weights import restore_weights, weight_arrays
 from vasari.sampling.triples import Triples
 from vasari.training.loop import PairScores, TrainingSettings
 
@@ -393,22 +394,16 @@ class ACF(Recommender[ACFSettings]):
     # ------------------------------------------------------------------ files
 
     def _arrays(self) -> Arrays:
-        network, maps = self._scorer.network, self._scorer.maps
-        weights = {f"network.{name}": value.numpy() for name, value in network.state_dict().items()}
+        maps = self._scorer.maps
+        weights = weight_arrays(self._scorer.network)
         return {**weights, "maps": maps.maps, "map_rows": maps.rows, "known": self.known}
 
     def _restore(self, arrays: Arrays) -> None:
-        weights = {
-            name.removeprefix("network."): torch.from_numpy(value)
-            for name, value in arrays.items()
-            if name.startswith("network.")
-        }
         maps = SpatialMaps(arrays["maps"], arrays["map_rows"])
-        users, dim = weights["user"].shape
-        network = ACFNetwork(
-            users, len(weights["item"]), maps.channels, dim, len(weights["works.content.bias"])
-        )
-        network.load_state_dict(weights)
+        (users, dim), items = arrays["network.user"].shape, len(arrays["network.item"])
+        hidden = len(arrays["network.works.content.bias"])
+        network = ACFNetwork(users, items, maps.channels, dim, hidden)
+        restore_weights(network, arrays)
         self.known = arrays["known"]
         self._scorer = _TripleScorer(network, maps, torch.device("cpu"))
 

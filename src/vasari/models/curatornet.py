@@ -40,6 +40,7 @@ from vasari.models.drawing import triple_sampler
 from vasari.models.learning import learn
 from vasari.models.registry import register
 from vasari.models.validation import hold_out
+from vasari.models.weights import restore_weights, weight_arrays
 from vasari.sampling.guidelines import Rules
 from vasari.sampling.triples import Triples
 from vasari.training.loop import PairScores, TrainingSettings
@@ -389,9 +390,8 @@ class CuratorNet(Recommender[CuratorNetSettings]):
     # ------------------------------------------------------------------ files
 
     def _arrays(self) -> Arrays:
-        weights = {f"network.{name}": value.numpy() for name, value in self.network.state_dict().items()}
         return {
-            **weights,
+            **weight_arrays(self.network),
             "item_vectors": self.item_vectors.numpy(),
             "feature_mean": self.mean.numpy(),
             "feature_std": self.std.numpy(),
@@ -400,13 +400,7 @@ class CuratorNet(Recommender[CuratorNetSettings]):
     def _restore(self, arrays: Arrays) -> None:
         self.mean, self.std = (torch.from_numpy(arrays[f"feature_{name}"]) for name in ("mean", "std"))
         self.network = CuratorNetwork(len(self.mean), self.settings.pooling)
-        weights = {
-            name.removeprefix("network."): torch.from_numpy(value)
-            for name, value in arrays.items()
-            if name.startswith("network.")
-        }
-        self.network.load_state_dict(weights)
-        self.network.eval()
+        restore_weights(self.network, arrays)
         self.item_vectors = torch.from_numpy(arrays["item_vectors"])
 
 

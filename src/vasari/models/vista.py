@@ -38,6 +38,7 @@ from vasari.models.drawing import triple_sampler
 from vasari.models.learning import learn
 from vasari.models.registry import register
 from vasari.models.validation import hold_out
+from vasari.models.weights import restore_weights, weight_arrays
 from vasari.sampling.triples import Triples
 from vasari.training.loop import PairScores, TrainingSettings
 
@@ -317,9 +318,8 @@ class Vista(Recommender[VistaSettings]):
     # ------------------------------------------------------------------ files
 
     def _arrays(self) -> Arrays:
-        weights = {f"network.{name}": value.numpy() for name, value in self.network.state_dict().items()}
         return {
-            **weights,
+            **weight_arrays(self.network),
             "item_vectors": self.item_vectors.numpy(),
             "antecedents": self.antecedents.numpy(),
             "item_bias": self.item_bias.numpy(),
@@ -333,12 +333,7 @@ class Vista(Recommender[VistaSettings]):
             setattr(self, name, torch.from_numpy(arrays[name]))
         sizes = (len(self.user_ids), len(self.item_ids), len(arrays["network.artists.weight"]) - 1)
         self.network = VistaNetwork(len(self.mean), *sizes, self.settings)
-        weights = {
-            name.removeprefix("network."): torch.from_numpy(value)
-            for name, value in arrays.items()
-            if name.startswith("network.")
-        }
-        self.network.load_state_dict(weights)
+        restore_weights(self.network, arrays)
 
 
 def recent_first(profiles: Ragged, count: int) -> IntArray:

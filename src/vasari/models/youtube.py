@@ -47,6 +47,7 @@ from vasari.models.drawing import triple_sampler
 from vasari.models.learning import learn
 from vasari.models.registry import register
 from vasari.models.validation import hold_out
+from vasari.models.weights import restore_weights, weight_arrays
 from vasari.sampling.triples import Triples
 from vasari.training.loop import PairScores, TrainingSettings
 
@@ -407,9 +408,8 @@ class YouTubeDNN(Recommender[YouTubeDNNSettings]):
     # ------------------------------------------------------------------ files
 
     def _arrays(self) -> Arrays:
-        weights = {f"network.{name}": value.numpy() for name, value in self.network.state_dict().items()}
         return {
-            **weights,
+            **weight_arrays(self.network),
             "item_vectors": self.item_vectors.numpy(),
             "history_vectors": self.history_vectors.numpy(),
             "feature_mean": self.mean.numpy(),
@@ -422,9 +422,4 @@ class YouTubeDNN(Recommender[YouTubeDNNSettings]):
         self.history_vectors = torch.from_numpy(arrays["history_vectors"])
         words = len(arrays.get("network.seen.of.id.weight", ()))
         self.network = YouTubeNetwork(len(self.mean), words, self.settings)
-        weights = {
-            name.removeprefix("network."): torch.from_numpy(value)
-            for name, value in arrays.items()
-            if name.startswith("network.")
-        }
-        self.network.load_state_dict(weights)
+        restore_weights(self.network, arrays)
