@@ -92,6 +92,17 @@ def test_evaluate_ranks_a_trained_model_as_it_is_and_writes_a_report(extracted, 
     assert not Evaluation.load(shop / "results")["CuratorNet"].refitted
 
 
+def test_evaluate_takes_a_protocol_with_settings_and_says_when_candidates_were_sampled(extracted, shop):
+    out, protocol = shop / "cold", "cold-items:share=0.3,seed=1"
+    options = ("--protocol", protocol, "--sampled-candidates", 5, "--out", out, "--json")
+    facts = last_json(run("evaluate", extracted, "VisRank", "ItemKNN", *options))
+    assert facts["protocol"] == f"{protocol} among 5 sampled candidates (biased)"
+    assert facts["models"]["ItemKNN"]["auc"] == pytest.approx(0.5)
+    page = (out / "report.html").read_text()
+    assert "share=0.3,seed=1" in page
+    assert "biased" in page.lower()
+
+
 def test_recommend_answers_users_works_and_pictures(trained, shop):
     user = vs.load(trained).user_ids[0]
     table = last_json(run("recommend", trained, "--user", user, "-k", 3, "--json"))["recommendations"]
@@ -161,6 +172,7 @@ def vasari(*arguments):
         (["train", "{data}", "--out", "{out}", "--set", "epochs=0"], "epochs=0"),
         (["train", "{data}", "--out", "{out}", "--set", "epochs=many"], "epochs"),
         (["evaluate", "{data}", "VisRank", "--protocol", "magic", "--out", "{out}"], "magic"),
+        (["evaluate", "{data}", "VisRank", "--protocol", "cold-items:part=1", "--out", "{out}"], "part"),
     ],
 )
 def test_bad_input_is_one_clear_sentence_and_exit_status_2(extracted, tmp_path, arguments, words):
