@@ -274,3 +274,21 @@ def test_checkpoints_that_could_run_code_or_do_not_fit_are_refused(tmp_path):
     path.write_bytes(b"not a checkpoint at all")
     with pytest.raises(DataError, match="checkpoint"):
         vasari.load_tutorial_checkpoint(path, data, table)
+
+
+def test_works_added_after_the_log_are_not_trained_on():
+    from vasari.evaluation import protocols
+    from vasari.models.drawing import triple_sampler
+
+    data, table = style_gallery()
+    split = protocols.split(data, "cold-items:share=0.3")
+    cold = np.flatnonzero(split.cases.candidates(0, 1)[0])
+    asked = np.unique(split.cases.relevant.values)
+    assert set(asked) <= set(cold)
+    rows = table.align(data.catalogue.ids)
+    sampler = triple_sampler(split.train, split.train.histories, split.cases, table, rows)
+    batch = sampler.batch(0, 0, 0, 5000)
+    drawn = set(batch.positive) | set(batch.negative) | set(batch.profiles.values)
+    assert drawn == set(range(len(rows))) - set(cold)
+    whole = triple_sampler(data, data.histories, split.cases.take([]), table, rows).batch(0, 0, 0, 5000)
+    assert set(whole.positive) | set(whole.negative) == set(range(len(rows)))

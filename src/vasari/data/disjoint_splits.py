@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
+import polars as pl
 
 from vasari.core.seeds import generator
 from vasari.data.cases import hidden_cases, last_baskets
+from vasari.data.catalogue import Catalogue
 from vasari.data.dataset import Dataset
 from vasari.data.splits import Split, check_share, take_out
 from vasari.data.stock import ALWAYS, NEVER, Stock
@@ -19,8 +22,8 @@ def cold_items(data: Dataset, share: float = 0.2, seed: int = 0) -> Split:
     The question of a new work: only models that look at it can answer. The profile is all of the user's
     other interactions, later ones included, relevant are the hidden works the user took, and the hidden
     works are the candidates, whenever they were to be had. Users whom that leaves no profile are left out
-    and counted. The works stay in the catalogue with their pictures, so that they may be drawn as
-    negatives in training as any other work that nobody took.
+    and counted. The training part's catalogue says that the works were added after its log ended, so
+    that no model learns from them, be it only as works that nobody wanted.
 
     Parameters
     ----------
@@ -46,11 +49,25 @@ def cold_items(data: Dataset, share: float = 0.2, seed: int = 0) -> Split:
     cases = hidden_cases(histories, hidden, stock)
     known = cases.profiles.lengths > 0
     return take_out(
-        data,
+        _added_later(data, cold),
         hidden,
         cases.take(np.flatnonzero(known)),
         f"cold-items:share={share},seed={seed}",
         {NOTHING_ELSE: int((~known).sum())},
+    )
+
+
+def _added_later(data: Dataset, items: npt.NDArray[np.bool_]) -> Dataset:
+    """The same dataset, but that the flagged works enter a microsecond after the end of the log."""
+    catalogue = data.catalogue
+    after = int(data.histories.times.max(initial=0)) + 1
+    added = pl.from_epoch(pl.Series("added_at", np.where(items, after, 0)), "us").dt.replace_time_zone("UTC")
+    before = catalogue.frame["added_at"] if "added_at" in catalogue.frame.columns else None
+    frame = catalogue.frame.with_columns(
+        pl.when(pl.Series(items)).then(added).otherwise(before).alias("added_at")
+    )
+    return Dataset(
+        Catalogue(frame, catalogue.image_root), data.interactions, data.name, data.simulated, data.preference
     )
 
 

@@ -141,8 +141,9 @@ class CuratorNetwork(nn.Module):
 
         The first layer projects onto the principal components of the pictures, turned at random so that
         all hidden units vary alike, with unit variance; every other layer hands its input on, plus a tenth of
-        its Glorot weights so that no two units are bound to learn the same. A thousand purchases are
-        too few to find visual similarity from nothing; from here they have to correct it only.
+        its Glorot weights so that no two units are bound to learn the same. Item vectors are a tenth as long
+        as their input: scores then begin around 1, where the log loss is not yet flat. A thousand purchases
+        are too few to find visual similarity from nothing; from here they have to correct it only.
 
         Parameters
         ----------
@@ -163,6 +164,7 @@ class CuratorNetwork(nn.Module):
         for weight in others:
             weight.mul_(0.1)
             weight.diagonal()[: ITEM_LAYERS[-1]] += 1
+        others[0].mul_(0.1)
 
     def item_tower(self, features: Tensor) -> Tensor:
         """Feature vectors, shape (items, dim), to item vectors, shape (items, 200)."""

@@ -49,10 +49,13 @@ def triple_sampler(
 ) -> Sampler:
     """Cluster the pictures, check that nothing hidden is trained on, and build the sampler.
 
+    Works that were added after the end of the log are not drawn at all: nobody could take them, so
+    that nobody did says nothing.
+
     Parameters
     ----------
     data
-        The catalogue's artists are read from here.
+        The catalogue's artists and stock are read from here.
     histories
         What may be trained on.
     hidden
@@ -74,7 +77,11 @@ def triple_sampler(
     clusters = clusters_of(table, seed)
     space = np.zeros((len(rows), clusters.space.shape[1]), dtype=np.float32)
     space[present] = clusters.space[rows[present]]
-    context = SamplingContext(histories, data.catalogue.artists, item_clusters(clusters, rows), space)
+    labels = item_clusters(clusters, rows)
+    later = data.stock.enters > data.histories.times.max(initial=0)
+    later[histories.items.values] = False
+    labels[later] = -1
+    context = SamplingContext(histories, data.catalogue.artists, labels, space)
     return Sampler(context, mixture, profile_cap, rules)
 
 
