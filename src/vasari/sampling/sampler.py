@@ -20,6 +20,10 @@ from vasari.sampling.uniform import UNIFORM
 IntArray = npt.NDArray[np.int64]
 
 SOURCES = {**GUIDELINES, **UNIFORM}
+MIXTURES = {
+    "guidelines": dict.fromkeys(GUIDELINES, 1.0),
+    "artist-weighted": dict.fromkeys(GUIDELINES, 1.0) | {"G6": 5.0},
+}
 
 
 class Sampler:
@@ -48,7 +52,7 @@ class Sampler:
     weights
         Share of every part, summing to 1.
     left_out
-        Guidelines dropped from ``"guidelines"``, each with the reason.
+        Guidelines dropped from a named mixture, each with the reason.
     """
 
     def __init__(
@@ -65,7 +69,7 @@ class Sampler:
         self._starts = {name: SOURCES[name].starts(context) for name in weights}
         self.left_out = {name: reason for name in weights if (reason := self._why_not(name))}
         served = {name: weight for name, weight in weights.items() if name not in self.left_out}
-        if self.left_out and (mixture != "guidelines" or not served):
+        if self.left_out and not (served and isinstance(mixture, str)):
             raise UsageError("; ".join(self.left_out.values()))
         total = math.fsum(served.values())
         self.weights = {name: weight / total for name, weight in served.items()}
@@ -125,13 +129,11 @@ class Sampler:
 
 
 def _weights(mixture: str | Mapping[str, float]) -> dict[str, float]:
-    if mixture == "guidelines":
-        return dict.fromkeys(GUIDELINES, 1.0)
     if isinstance(mixture, str):
-        mixture = {mixture: 1.0}
+        mixture = MIXTURES.get(mixture, {mixture: 1.0})
     for name, weight in mixture.items():
         if name not in SOURCES:
-            raise UsageError(f"mixture names {name!r}; known are guidelines, {', '.join(SOURCES)}")
+            raise UsageError(f"mixture names {name!r}; known are {', '.join([*MIXTURES, *SOURCES])}")
         if not (math.isfinite(weight) and weight >= 0):
             raise UsageError(f"the weight of {name} is {weight}; it must be a finite number >= 0")
     weights = {name: float(weight) for name, weight in mixture.items() if weight > 0}
