@@ -14,7 +14,8 @@ BRIEF = {"epochs": 2, "triples_per_epoch": 2000, "batch_size": 200, "learning_ra
 QUICK = {
     "ACF": BRIEF | {"dim": 16, "attention_dim": 8, "channels": 8},
     "CuratorNet": BRIEF,
-    "DVBPR": BRIEF | {"triples_per_epoch": 600, "backbone": "test_efficientnet", "image_size": 32, "dim": 8},
+    "DVBPR": BRIEF
+    | {"triples_per_epoch": 600, "backbone": "test_efficientnet", "image_size": 32, "factors": 8},
     "Vista": BRIEF,
     "YouTubeDNN": BRIEF | {"embedding": 16, "layers": (32, 16), "negatives": 64},
 }

@@ -127,7 +127,7 @@ def a_scorer():
     rng = np.random.default_rng(1)
     pixels = rng.integers(0, 256, (6, 4, 4, 3), np.uint8)
     pictures = PixelTable(pixels, np.array([3, -1, 0, 5, 1, 2, 4]))
-    settings = DVBPRSettings(dim=3, regularisation=0.7, weight_decay=0.3)
+    settings = DVBPRSettings(factors=3, lambda_user=0.7, weight_decay=0.3)
     torch.manual_seed(0)
     scorer = _TripleScorer(Flat(), 4, pictures, STEPS, settings)
     nn.init.normal_(scorer.theta)
@@ -193,7 +193,7 @@ def test_vectors_are_kept_while_nothing_is_learnt_and_forgotten_then():
 QUICK = {
     "backbone": "test_efficientnet",
     "image_size": 32,
-    "dim": 8,
+    "factors": 8,
     "epochs": 4,
     "triples_per_epoch": 1000,
     "batch_size": 100,
@@ -262,7 +262,7 @@ def test_a_saved_network_sees_alike(fitted, tmp_path):
 
 def test_cnn_f_itself_is_trained(fitted):
     _, data, _ = fitted
-    settings = {"image_size": 16, "epochs": 1, "triples_per_epoch": 32, "batch_size": 32, "dim": 4}
+    settings = {"image_size": 16, "epochs": 1, "triples_per_epoch": 32, "batch_size": 32, "factors": 4}
     model = DVBPR(**settings, validation_share=0).fit(data, seed=2)
     before = CNNF(16, 4, seed=int(vasari.core.seeds.generator(2, "weights").integers(2**63)))
     for (name, now), then in zip(model.network.named_parameters(), before.parameters(), strict=True):
@@ -294,9 +294,9 @@ def test_data_without_pictures_is_refused_with_the_cure(tmp_path):
 @pytest.mark.parametrize(
     "bad",
     [
-        {"dim": 0},
+        {"factors": 0},
         {"image_size": 4},
-        {"regularisation": -1.0},
+        {"lambda_user": -1.0},
         {"validation_share": 1.0},
         {"pretrained": True},
     ],

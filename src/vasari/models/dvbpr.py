@@ -48,6 +48,7 @@ from vasari.models.folding import fold_in
 from vasari.models.learning import learn
 from vasari.models.registry import register
 from vasari.models.validation import hold_out
+from vasari.models.weights import restore_weights, weight_arrays
 from vasari.sampling.triples import Triples
 from vasari.training.loop import PairScores, TrainingSettings
 
@@ -69,9 +70,9 @@ class DVBPRSettings(TrainingSettings):
         Begin with the backbone's own weights; there are none for CNN-F.
     image_size
         Side of the pictures in pixels, cut out of the middle.
-    dim
+    factors
         K, the length of theta and Phi.
-    regularisation
+    lambda_user
         lambda_u, of the users that a batch touches.
     weight_decay
         lambda, of the network's weights.
@@ -87,13 +88,13 @@ class DVBPRSettings(TrainingSettings):
     backbone: str = CNN_F
     pretrained: bool = False
     image_size: int = 224
-    dim: int = 100
-    regularisation: float = 1.0
+    factors: int = 100
+    lambda_user: float = 1.0
     validation_share: float = 0.25
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, least in (("image_size", 8), ("dim", 1), ("regularisation", 0)):
+        for name, least in (("image_size", 8), ("factors", 1), ("lambda_user", 0)):
             if not getattr(self, name) >= least:
                 raise UsageError(f"{name}={getattr(self, name)} must be at least {least}")
         if self.pretrained and self.backbone == CNN_F:
@@ -115,7 +116,7 @@ class _TripleScorer(nn.Module):
     ) -> None:
         super().__init__()
         self.network, self.pictures, self.steps, self.settings = network, pictures, steps, settings
-        self.theta = nn.Parameter(torch.empty(users, settings.dim))
+        self.theta = nn.Parameter(torch.empty(users, settings.factors))
         self._seen: Tensor | None = None
 
     def train(self, mode: bool = True) -> _TripleScorer:
@@ -130,24 +131,24 @@ class _TripleScorer(nn.Module):
         items, places = np.unique(np.concatenate([batch.positive, batch.negative]), return_inverse=True)
         if self.training:
             pixels = self.pictures.pixels[self.pictures.rows[items]]
-            vectors = look(self.network, pixels, self.steps)  # (distinct items, dim)
+            vectors = look(self.network, pixels, self.steps)  # (distinct items, factors)
         else:
             vectors = self.vectors()[torch.from_numpy(items)].to(self.theta.device)
         at = torch.from_numpy(places).to(self.theta.device)
-        mine = F.embedding(torch.from_numpy(batch.user).to(at.device), self.theta)  # (triples, dim)
+        mine = F.embedding(torch.from_numpy(batch.user).to(at.device), self.theta)  # (triples, factors)
         positive, negative = ((mine * F.embedding(half, vectors)).sum(1) for half in at.chunk(2))
         weights = [w.square().sum() for name, w in self.network.named_parameters() if "bias" not in name]
-        users = self.settings.regularisation * mine.square().sum(1).mean()
+        users = self.settings.lambda_user * mine.square().sum(1).mean()
         penalty = (users + self.settings.weight_decay * torch.stack(weights).sum()) / 2
         return PairScores(positive, negative, penalty)
 
     @torch.inference_mode()
     def vectors(self) -> Tensor:
-        """Phi of every item as the network stands, zeros without a picture; shape (items, dim), on CPU."""
+        """Phi of every item as the network stands, zeros without a picture; shape (items, factors), on CPU."""
         if self._seen is None:
             self.eval()
             rows = self.pictures.rows
-            seen = torch.zeros(len(rows), self.settings.dim)
+            seen = torch.zeros(len(rows), self.settings.factors)
             for block in torch.split(torch.from_numpy(np.flatnonzero(rows >= 0)), BLOCK):
                 seen[block] = look(self.network, self.pictures.pixels[rows[block.numpy()]], self.steps).cpu()
             self._seen = seen
@@ -155,7 +156,7 @@ class _TripleScorer(nn.Module):
 
 
 def look(network: nn.Module, pixels: Pixels, steps: Preprocessing) -> Tensor:
-    """Phi of pictures, uint8 of shape (n, size, size, 3), as float32 of shape (n, dim)."""
+    """Phi of pictures, uint8 of shape (n, size, size, 3), as float32 of shape (n, factors)."""
     device = next(network.parameters()).device
     mean, std = (torch.tensor(values, device=device) for values in (steps.mean, steps.std))
     images = (torch.from_numpy(pixels).to(device).float() / 255.0 - mean) / std
@@ -218,7 +219,7 @@ class DVBPR(Recommender[DVBPRSettings]):
             settings.backbone,
             settings.pretrained if pretrained is None else pretrained,
             settings.image_size,
-            settings.dim,
+            settings.factors,
             seed,
         )
 
@@ -241,19 +242,19 @@ class DVBPR(Recommender[DVBPRSettings]):
     def user_vectors(
         self, profiles: Ragged, user_ids: Sequence[str | None], guests: FloatArray | None = None
     ) -> FloatArray:
-        """Theta of the users, folded in from their profiles for those unknown; shape (profiles, dim).
+        """Theta of the users, folded in from their profiles for those unknown; shape (profiles, factors).
 
         Parameters
         ----------
         guests
-            Phi of pictures outside the catalogue, shape (guests, dim).
+            Phi of pictures outside the catalogue, shape (guests, factors).
         """
         rows = self.user_ids.find([user or "" for user in user_ids])
         unknown = np.flatnonzero(rows < 0)
         theta: FloatArray = self.theta.numpy()[rows]
         pool = np.flatnonzero(self.scorable)
         vectors = self._with(guests)
-        theta[unknown] = fold_in(vectors, profiles.take(unknown), pool, self.settings.regularisation).numpy()
+        theta[unknown] = fold_in(vectors, profiles.take(unknown), pool, self.settings.lambda_user).numpy()
         return theta
 
     def _score(
@@ -274,15 +275,10 @@ class DVBPR(Recommender[DVBPRSettings]):
     # ------------------------------------------------------------------ files
 
     def _arrays(self) -> Arrays:
-        weights = {f"network.{name}": value.numpy() for name, value in self.network.state_dict().items()}
-        return {**weights, "theta": self.theta.numpy(), "item_vectors": self.item_vectors.numpy()}
+        vectors = {"theta": self.theta.numpy(), "item_vectors": self.item_vectors.numpy()}
+        return weight_arrays(self.network) | vectors
 
     def _restore(self, arrays: Arrays) -> None:
         self._build(seed=0, pretrained=False)
-        weights = {
-            name.removeprefix("network."): torch.from_numpy(value)
-            for name, value in arrays.items()
-            if name.startswith("network.")
-        }
-        self.network.load_state_dict(weights)
+        restore_weights(self.network, arrays)
         self.theta, self.item_vectors = (torch.from_numpy(arrays[name]) for name in ("theta", "item_vectors"))
