@@ -144,7 +144,7 @@ class _TripleScorer(nn.Module):
 
     @torch.inference_mode()
     def vectors(self) -> Tensor:
-        """Phi of every item as the network stands, zeros without a picture; shape (items, factors), on CPU."""
+        """Phi of every item as the network stands, on the CPU, zeros without a picture: (items, factors)."""
         if self._seen is None:
             self.eval()
             rows = self.pictures.rows
