@@ -136,6 +136,14 @@ def test_shuffled_pictures_and_random_networks_are_called_so(extracted, shop):
     assert vs.FeatureTable.load(shop / "random").fingerprint.weights.startswith("random")
 
 
+def test_families_of_features_stand_side_by_side(extracted, shop):
+    facts = last_json(
+        run("extract", extracted, "--features", "explicit,lbp", "--out", shop / "explicit", "--json")
+    )
+    assert facts["families"] == ["explicit", "lbp"]
+    assert vs.FeatureTable.load(shop / "explicit").family("lbp").dim == 59
+
+
 def test_simulate_says_what_is_simulated(extracted, shop):
     facts = last_json(run("simulate", extracted, "--out", shop / "simulated", "--collectors", 40, "--json"))
     assert "simulated" in facts["simulated"]

@@ -9,14 +9,14 @@ from hostile_pictures import STORED, make_bad, make_good, painting, with_orienta
 from PIL import Image
 
 from vasari.features import decode as module
-from vasari.features.decode import BadImageError, Decoded, decode, quiet_pillow
+from vasari.features.decode import BadImageError, Decoded, View, decode, quiet_pillow
 from vasari.features.fingerprint import Preprocessing
 
 STEPS = Preprocessing(64, 73, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 def pixels(source, mode="crop", steps=STEPS):
-    return decode(source, steps, mode).pixels.astype(int)
+    return decode(source, [View(steps, mode)]).pixels[0].astype(int)
 
 
 def saved(image, kind, **options):
@@ -118,10 +118,10 @@ def test_first_frame_counts_and_is_noted(good):
     folder, _ = good
     first = pixels(painting(seed=1))
     for name in ("animated.gif", "animated.webp", "animated.png", "pages.tif", "multi_picture.jpg"):
-        result = decode(folder / name, STEPS, "crop")
+        result = decode(folder / name, [View(STEPS, "crop")])
         assert result.animated, name
-        assert np.abs(result.pixels - first).mean() < 8, name
-    assert not decode(folder / "plain.png", STEPS, "crop").animated
+        assert np.abs(result.pixels[0] - first).mean() < 8, name
+    assert not decode(folder / "plain.png", [View(STEPS, "crop")]).animated
 
 
 def test_every_good_file_is_read_in_both_modes(good):
@@ -129,7 +129,7 @@ def test_every_good_file_is_read_in_both_modes(good):
     with quiet_pillow():
         for name in names:
             for mode in ("crop", "pad"):
-                assert decode(folder / name, STEPS, mode).pixels.shape == (64, 64, 3), name
+                assert decode(folder / name, [View(STEPS, mode)]).pixels[0].shape == (64, 64, 3), name
 
 
 def test_every_bad_file_gives_a_reason(tmp_path):
@@ -138,13 +138,13 @@ def test_every_bad_file_gives_a_reason(tmp_path):
     with quiet_pillow():
         for name in names:
             with pytest.raises(BadImageError) as caught:
-                decode(tmp_path / name, STEPS, "crop")
+                decode(tmp_path / name, [View(STEPS, "crop")])
             assert caught.value.reason, name
     assert time.perf_counter() - started < 20
 
 
 def test_a_folder_is_called_a_folder(tmp_path):
-    for read in (lambda path: decode(path, STEPS, "crop"), module.content_hash):
+    for read in (lambda path: decode(path, [View(STEPS, "crop")]), module.content_hash):
         with pytest.raises(BadImageError) as caught:
             read(tmp_path)
         assert caught.value.reason == "is a folder"
@@ -155,7 +155,7 @@ def test_pixel_limit_is_checked_before_decoding(monkeypatch):
     monkeypatch.setattr(module, "MAX_PIXELS", 59_999)
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
     with pytest.raises(BadImageError, match="300 x 200"):
-        decode(content, STEPS, "crop")
+        decode(content, [View(STEPS, "crop")])
     assert Image.MAX_IMAGE_PIXELS == 89_478_485
 
 
@@ -164,16 +164,16 @@ def test_no_warning_is_needed_to_refuse_a_bomb(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with quiet_pillow(), pytest.raises(BadImageError):
-            decode(tmp_path / "bomb.png", STEPS, "crop")
+            decode(tmp_path / "bomb.png", [View(STEPS, "crop")])
 
 
 def test_a_file_that_changed_since_it_was_hashed_is_refused(tmp_path):
     painting().save(tmp_path / "a.png")
     digest = module.content_hash(tmp_path / "a.png")
-    decode(tmp_path / "a.png", STEPS, "crop", digest)
+    decode(tmp_path / "a.png", [View(STEPS, "crop")], digest)
     painting(seed=1).save(tmp_path / "a.png")
     with pytest.raises(BadImageError, match="changed"):
-        decode(tmp_path / "a.png", STEPS, "crop", digest)
+        decode(tmp_path / "a.png", [View(STEPS, "crop")], digest)
 
 
 FUZZED = (
@@ -195,7 +195,7 @@ def test_damaged_bytes_raise_nothing_else(good, name):
             if rng.random() < 0.3:
                 damaged = damaged[: rng.integers(1, len(damaged))]
             with contextlib.suppress(BadImageError):
-                assert isinstance(decode(bytes(damaged), STEPS, "crop"), Decoded)
+                assert isinstance(decode(bytes(damaged), [View(STEPS, "crop")]), Decoded)
 
 
 def test_reduced_decoding_of_large_jpegs_is_faster_and_near_the_same():
@@ -217,6 +217,6 @@ def test_reduced_decoding_of_large_jpegs_is_faster_and_near_the_same():
             times.append(time.thread_time() - start)
         return min(times)
 
-    assert seconds(full) > 2.0 * seconds(lambda: decode(content, steps, "crop"))
+    assert seconds(full) > 2.0 * seconds(lambda: decode(content, [View(steps, "crop")]))
     exact = np.asarray(full().crop((58, 16, 282, 240)), dtype=int)
     assert np.abs(pixels(content, steps=steps) - exact).mean() < 3

@@ -17,7 +17,7 @@ from vasari.core.errors import CorruptFileError, DataError, NotFoundError, Usage
 from vasari.data.ids import Ids
 from vasari.features import backbones
 from vasari.features.backbones import load_backbone
-from vasari.features.decode import BadImageError, decode
+from vasari.features.decode import BadImageError, View, decode
 from vasari.features.extract import extract_pictures
 from vasari.features.extractor import Extractor
 from vasari.features.fingerprint import Fingerprint
@@ -184,7 +184,10 @@ def test_torchvision_resnet_with_a_local_checkpoint(tmp_path):
     (result,) = extractor.stream([painting(300, 300)])
     assert result.positions.shape == (49, 512)
     network.fc = torch.nn.Identity()
-    values = torch.from_numpy(decode(painting(300, 300), steps, "crop").pixels.copy()).permute(2, 0, 1) / 255
+    values = (
+        torch.from_numpy(decode(painting(300, 300), [View(steps, "crop")]).pixels[0].copy()).permute(2, 0, 1)
+        / 255
+    )
     batch = torchvision.transforms.functional.normalize(values, steps.mean, steps.std)[None]
     with torch.inference_mode():
         np.testing.assert_allclose(network(batch)[0].numpy(), result.vector, atol=1e-4)

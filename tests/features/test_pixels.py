@@ -7,7 +7,7 @@ from PIL import Image
 from vasari.core import scratch
 from vasari.core.errors import DataError
 from vasari.features import pixels as module
-from vasari.features.decode import BadImageError, decode
+from vasari.features.decode import BadImageError, View, decode
 from vasari.features.fingerprint import Preprocessing
 from vasari.features.pixels import PixelTable, decode_all
 
@@ -35,7 +35,7 @@ def test_rows_point_to_what_the_decoder_gives_and_broken_pictures_have_none(path
     assert table.pixels.shape == (4, 12, 12, 3)
     for path, row in zip(paths, table.rows, strict=True):
         if row >= 0:
-            np.testing.assert_array_equal(table.pixels[row], decode(path, STEPS, "crop").pixels)
+            np.testing.assert_array_equal(table.pixels[row], decode(path, [View(STEPS, "crop")]).pixels[0])
 
 
 @pytest.mark.parametrize("wanted", [[2], [4, 2], [5], []])
@@ -46,6 +46,6 @@ def test_not_one_picture_is_refused_with_the_reason(paths, wanted):
 
 def test_a_visitors_pictures_are_decoded_or_named(paths):
     good = decode_all([paths[0], Image.open(paths[1])], STEPS)
-    np.testing.assert_array_equal(good[1], decode(paths[1], STEPS, "crop").pixels)
+    np.testing.assert_array_equal(good[1], decode(paths[1], [View(STEPS, "crop")]).pixels[0])
     with pytest.raises(BadImageError, match=Path(paths[2]).name):
         decode_all([paths[0], paths[2]], STEPS)

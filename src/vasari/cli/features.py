@@ -15,6 +15,9 @@ def extract(
     out: Annotated[
         Path | None, typer.Option(help="Where the feature table goes; DATA/features by default.")
     ] = None,
+    features: Annotated[
+        str, typer.Option(help="Families side by side: `deep` (the backbone), `explicit`, `lbp`.")
+    ] = "deep",
     backbone: Annotated[
         str, typer.Option(help="Any timm name, or torchvision's resnet50.")
     ] = "efficientnet_lite0",
@@ -40,11 +43,12 @@ def extract(
     target = out or data / "features"
     table = run(
         Dataset.load(data), backbone, out=target, weights=weights, mode=mode, dtype=dtype, spatial=spatial,
-        device=device, batch_size=batch_size, seed=seed, **options,
+        device=device, batch_size=batch_size, seed=seed, features=features, **options,
     )  # fmt: skip
     refused = [{"item_id": i, "image": str(p), "reason": r} for i, p, r in table.quarantine]
     if json_output:
-        emit_json({"features": str(target), "items": len(table), "dim": table.dim, "quarantined": refused})
+        facts = {"features": str(target), "items": len(table), "dim": table.dim}
+        emit_json(facts | {"families": list(table.families), "quarantined": refused})
         return
     console.print(f"{len(table):,} pictures -> {table.dim} features each, in {target}", highlight=False)
     if refused:

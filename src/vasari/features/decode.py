@@ -1,4 +1,4 @@
-"""From a picture file to the pixels that a network sees, whatever the file holds.
+"""From a picture file to the pixels that networks and formulas see, whatever the file holds.
 
 Every defect of a file ends as one `BadImageError` with a reason; nothing else is ever raised for it.
 
@@ -18,10 +18,10 @@ import os
 import stat
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -79,19 +79,35 @@ class BadImageError(DataError):
         self.reason = reason
 
 
+class View(NamedTuple):
+    """A way of looking at a picture.
+
+    Attributes
+    ----------
+    steps
+        Size and filter.
+    mode
+        "crop": the central square. "pad": the whole picture, padded with white to a square. "whole": the
+        whole picture in its own shape, its longer side at most `steps.size`; a smaller one stays as it is.
+    """
+
+    steps: Preprocessing
+    mode: str
+
+
 @dataclass(frozen=True)
 class Decoded:
-    """A picture as the network sees it.
+    """A picture as a network or a formula sees it.
 
     Attributes
     ----------
     pixels
-        uint8, shape (size, size, 3), RGB.
+        One array for each view, uint8, RGB: shape (size, size, 3), in mode "whole" (height, width, 3).
     animated
         Whether the file has more frames or pages than the one used.
     """
 
-    pixels: Pixels
+    pixels: tuple[Pixels, ...]
     animated: bool
 
 
@@ -154,17 +170,15 @@ def content_hash(path: str | Path) -> str:
         return _hash(stream)
 
 
-def decode(source: Source, steps: Preprocessing, mode: str, expect: str | None = None) -> Decoded:
-    """Decode one picture.
+def decode(source: Source, views: Sequence[View], expect: str | None = None) -> Decoded:
+    """Decode one picture, once for all views.
 
     Parameters
     ----------
     source
         A path, the bytes of a file, or a Pillow image.
-    steps
-        Size and filter of the network's input.
-    mode
-        "crop": the central square. "pad": the whole picture, padded with white.
+    views
+        At least one.
     expect
         Content hash that a file must still have.
 
@@ -174,18 +188,18 @@ def decode(source: Source, steps: Preprocessing, mode: str, expect: str | None =
         It cannot be used; nothing else is raised because of what a file holds.
     """
     if isinstance(source, Image.Image):
-        return _guarded(source, steps, mode)
+        return _guarded(source, views)
     if isinstance(source, bytes):
-        return _decode_stream(io.BytesIO(source), steps, mode)
+        return _decode_stream(io.BytesIO(source), views)
     with open_regular(source) as stream:
         if expect is not None:
             if _hash(stream) != expect:
                 raise BadImageError("the file changed while it was being read; extract again")
             stream.seek(0)
-        return _decode_stream(stream, steps, mode)
+        return _decode_stream(stream, views)
 
 
-def _decode_stream(stream: IO[bytes], steps: Preprocessing, mode: str) -> Decoded:
+def _decode_stream(stream: IO[bytes], views: Sequence[View]) -> Decoded:
     try:
         image = Image.open(stream, formats=_formats())
     except UnidentifiedImageError:
@@ -195,7 +209,7 @@ def _decode_stream(stream: IO[bytes], steps: Preprocessing, mode: str) -> Decode
     except Exception as error:
         raise BadImageError(_reason(error)) from error
     with image:
-        return _guarded(image, steps, mode)
+        return _guarded(image, views)
 
 
 @functools.cache
@@ -210,7 +224,7 @@ def _reason(error: Exception) -> str:
     return f"cannot be decoded: {type(error).__name__}" + (f": {text}" if text else "")
 
 
-def _guarded(image: Image.Image, steps: Preprocessing, mode: str) -> Decoded:
+def _guarded(image: Image.Image, views: Sequence[View]) -> Decoded:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise BadImageError(f"has {width} x {height} pixels, more than {MAX_PIXELS}")
@@ -220,7 +234,7 @@ def _guarded(image: Image.Image, steps: Preprocessing, mode: str) -> Decoded:
     try:
         with gate:
             animated = _has_more_frames(image)
-            return Decoded(_pixels(image, steps, mode), animated)
+            return Decoded(_pixels(image, views), animated)
     except BadImageError:
         raise
     except Exception as error:
@@ -235,18 +249,27 @@ def _has_more_frames(image: Image.Image) -> bool:
         return False
 
 
-def _pixels(image: Image.Image, steps: Preprocessing, mode: str) -> Pixels:
+def _pixels(image: Image.Image, views: Sequence[View]) -> tuple[Pixels, ...]:
     # JPEG can be decoded at 1/2, 1/4 or 1/8 for a fraction of the time. Twice the wanted size leaves the
     # resampling below enough to work on. Other formats ignore the hint, and so does a loaded image.
     width, height = image.size
-    wanted = 2 * steps.resize / min(width, height) if mode == "crop" else 2 * steps.size / max(width, height)
+    wanted = max(_enough(width, height, view) for view in views)
     image.draft(None, (max(1, round(wanted * width)), max(1, round(wanted * height))))
     image.load()
     picture = to_rgb(image)
     # After load(): TIFF and AVIF files tell their orientation, or apply it themselves, only then.
     if (turn := _UPRIGHT.get(_orientation(image))) is not None:
         picture = picture.transpose(turn)
-    return np.asarray(_fit(picture, steps, mode))
+    return tuple(np.asarray(_fit(picture, view.steps, view.mode)) for view in views)
+
+
+def _enough(width: int, height: int, view: View) -> float:
+    """Twice the scale at which a view needs the picture."""
+    if view.mode == "pad":
+        return 2 * view.steps.size / max(width, height)
+    # The whole picture would do with less; but asked for as much as the usual network needs, it has the
+    # same pixels beside such a network as alone.
+    return 2 * view.steps.resize / min(width, height)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -295,7 +318,12 @@ def _fit(picture: Image.Image, steps: Preprocessing, mode: str) -> Image.Image:
         left, top = (width - side) / 2, (height - side) / 2
         return picture.resize((size, size), filter_, box=(left, top, left + side, top + side))
     scale = size / max(width, height)
+    if mode == "whole":
+        scale = min(scale, 1.0)
     inner = (max(1, round(width * scale)), max(1, round(height * scale)))
+    picture = picture.resize(inner, filter_)
+    if mode == "whole":
+        return picture
     canvas = Image.new("RGB", (size, size), BACKGROUND)
-    canvas.paste(picture.resize(inner, filter_), ((size - inner[0]) // 2, (size - inner[1]) // 2))
+    canvas.paste(picture, ((size - inner[0]) // 2, (size - inner[1]) // 2))
     return canvas

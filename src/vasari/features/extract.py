@@ -28,6 +28,7 @@ from vasari.data.ids import Ids
 from vasari.features.backbones import DEFAULT
 from vasari.features.decode import BadImageError, content_hash, quiet_pillow
 from vasari.features.extractor import Encoded, Extractor
+from vasari.features.fingerprint import DEEP
 from vasari.features.shards import Shards, reserved
 from vasari.features.table import FeatureTable, Quarantined, writing
 
@@ -51,17 +52,19 @@ def extract(
     spatial: bool = False,
     progress: bool | None = None,
     seed: int = 0,
+    features: str | Sequence[str] = DEEP,
 ) -> FeatureTable:
     """Compute, or complete, the feature table of a dataset's pictures.
 
     Calling it again computes only pictures that are new or changed; another backbone, weights or
-    preprocessing computes all. A picture that cannot be used is named in `FeatureTable.quarantine`.
+    preprocessing, or other families, compute all. A picture that cannot be used is named in
+    `FeatureTable.quarantine`.
 
     Parameters
     ----------
     out
         Folder of the table; None: one for this catalogue and these settings under `cache_folder`.
-    backbone, weights, mode, dtype, spatial, device, batch_size, seed
+    backbone, weights, mode, dtype, spatial, device, batch_size, seed, features
         As `Extractor`.
     workers
         Threads that decode and compute; None: one per core. The result does not depend on it.
@@ -77,7 +80,7 @@ def extract(
     """
     if workers is not None and workers < 1:
         raise UsageError(f"workers {workers} is too small; use at least 1")
-    extractor = Extractor(backbone, weights, mode, dtype, spatial, device, batch_size, seed)
+    extractor = Extractor(backbone, weights, mode, dtype, spatial, device, batch_size, seed, features)
     catalogue = data.catalogue
     if out is None:
         root = str(None if catalogue.image_root is None else catalogue.image_root.resolve())

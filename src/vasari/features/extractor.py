@@ -1,4 +1,4 @@
-"""A backbone, its preprocessing and the rules of decoding as one thing: from pictures to vectors."""
+"""Families of features, their preprocessing and the rules of decoding as one: from pictures to vectors."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from typing_extensions import Self
 from vasari.core.devices import choose_device
 from vasari.core.errors import DataError, UsageError
 from vasari.core.machine import usable_cores
-from vasari.features.backbones import DEFAULT, load_backbone
-from vasari.features.decode import BACKGROUND, BadImageError, Decoded, Source, decode, quiet_pillow
-from vasari.features.fingerprint import VERSION, Fingerprint
+from vasari.features.backbones import DEFAULT, Backbone, load_backbone
+from vasari.features.decode import BACKGROUND, BadImageError, Decoded, Source, View, decode, quiet_pillow
+from vasari.features.families import FORMULAS, WHOLE, families, formula_fingerprint
+from vasari.features.fingerprint import DEEP, VERSION, Fingerprint, Part
 
 FloatArray = npt.NDArray[np.floating]
 MODES = ("crop", "pad")
@@ -56,17 +57,21 @@ class Extractor:
     Parameters
     ----------
     backbone, weights, seed
-        As `load_backbone`.
+        Of the family "deep", as `load_backbone`.
     mode
-        "crop": the central square. "pad": the whole picture, padded with white.
+        What "deep" sees; "crop": the central square, "pad": the whole picture, padded with white.
     dtype
         How a table stores the vectors: "float16" or "float32".
     spatial
-        Also give the vectors per position.
+        Also give the vectors per position of "deep".
     device
         As `choose_device`.
     batch_size
         Pictures per forward pass; None: 4 on the CPU (what fits its caches is fastest), else 64.
+    features
+        The families that stand side by side in a vector, a list or one text with commas: "deep" (the
+        network), "explicit" (`vasari.features.explicit`), "lbp" (`vasari.features.lbp`). The network is
+        loaded only for "deep"; the others always see the whole picture. Each picture is decoded once.
 
     Raises
     ------
@@ -84,19 +89,38 @@ class Extractor:
         device: str = "auto",
         batch_size: int | None = None,
         seed: int = 0,
+        features: str | Sequence[str] = DEEP,
     ) -> None:
+        names = families(features)
         if mode not in MODES:
             raise UsageError(f"mode {mode!r} is unknown; use one of {', '.join(MODES)}")
         if dtype not in DTYPES:
             raise UsageError(f"dtype {dtype!r} is unknown; use one of {', '.join(DTYPES)}")
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"batch_size {batch_size} is too small; use at least 1")
+        if spatial and DEEP not in names:
+            raise UsageError(f"spatial maps belong to the feature family {DEEP!r}; ask for it, too")
         self.device = choose_device(device)
         self.batch_size = batch_size or (4 if self.device.type == "cpu" else 64)
-        self.backbone = load_backbone(backbone, weights, seed)
-        self.backbone.network.to(self.device)
-        self.fingerprint = Fingerprint(
-            extractor=backbone,
+        self.backbone: Backbone | None = None
+        self._views: list[View] = []
+        if DEEP in names:
+            self.backbone = load_backbone(backbone, weights, seed)
+            self.backbone.network.to(self.device)
+            self._views.append(View(self.backbone.preprocessing, mode))
+        if len(names) > len(self._views):  # the formulas share one view, behind the network's
+            self._views.append(WHOLE)
+        self.parts = [self._part(name, mode, dtype, spatial) for name in names]
+        self.fingerprint = (
+            self.parts[0].fingerprint if len(self.parts) == 1 else Fingerprint.of_parts(self.parts)
+        )
+        self._accelerator = contextlib.nullcontext() if self.device.type == "cpu" else threading.Lock()
+
+    def _part(self, name: str, mode: str, dtype: str, spatial: bool) -> Part:
+        if name != DEEP or self.backbone is None:
+            return Part(name, FORMULAS[name].dim, formula_fingerprint(name, dtype))
+        fingerprint = Fingerprint(
+            extractor=self.backbone.name,
             weights=self.backbone.weights,
             preprocessing=self.backbone.preprocessing,
             mode=mode,
@@ -104,15 +128,15 @@ class Extractor:
             spatial=spatial,
             path=self.backbone.path,
         )
-        self._accelerator = contextlib.nullcontext() if self.device.type == "cpu" else threading.Lock()
+        return Part(name, self.backbone.dim, fingerprint)
 
     def __repr__(self) -> str:
-        return f"Extractor({self.backbone.name}, {self.dim} features, {self.fingerprint.mode}, {self.device})"
+        return f"Extractor({self.fingerprint.extractor}, {self.dim} features, {self.device})"
 
     @property
     def dim(self) -> int:
         """Length of a vector."""
-        return self.backbone.dim
+        return sum(part.width for part in self.parts)
 
     @classmethod
     def from_fingerprint(
@@ -134,28 +158,36 @@ class Extractor:
         NotFoundError
             The weights cannot be had.
         """
-        if fingerprint.preprocessing is None:
-            raise UsageError(
-                f"these vectors came ready-made from {fingerprint.extractor!r}, so new pictures cannot be "
-                f"encoded alike; extract the pictures with a backbone of your own"
-            )
+        parts = [part.fingerprint for part in fingerprint.parts] or [fingerprint]
+        for part in parts:
+            if part.preprocessing is None:
+                raise UsageError(
+                    f"these vectors came ready-made from {part.extractor!r}, so new pictures cannot be "
+                    f"encoded alike; extract the pictures with a backbone of your own"
+                )
         if fingerprint.version != VERSION:
             raise UsageError(
                 f"the table was made by version {fingerprint.version} of the preprocessing, "
                 f"this is {VERSION}; extract again"
             )
-        seed = 0
-        if weights is None and fingerprint.weights.startswith("random-"):
-            weights, seed = "random", int(fingerprint.weights.removeprefix("random-"))
-        extractor = cls(
-            backbone=fingerprint.extractor,
-            weights=weights or fingerprint.path,
-            mode=fingerprint.mode,
-            dtype=fingerprint.dtype,
-            spatial=fingerprint.spatial,
-            device=device,
-            seed=seed,
-        )
+        names = [part.family for part in parts]
+        deep = next((part for part in parts if part.family == DEEP), None)
+        if deep is None:
+            extractor = cls(dtype=fingerprint.dtype, device=device, features=names)
+        else:
+            seed = 0
+            if weights is None and deep.weights.startswith("random-"):
+                weights, seed = "random", int(deep.weights.removeprefix("random-"))
+            extractor = cls(
+                backbone=deep.extractor,
+                weights=weights or deep.path,
+                mode=deep.mode,
+                dtype=deep.dtype,
+                spatial=deep.spatial,
+                device=device,
+                seed=seed,
+                features=names,
+            )
         if extractor.fingerprint != fingerprint:
             raise DataError(
                 f"the weights of {fingerprint.extractor!r} found here "
@@ -224,34 +256,47 @@ class Extractor:
     def _encode_batch(
         self, sources: Sequence[Source], expect: Sequence[str] | None
     ) -> list[Encoded | BadImageError]:
-        size = self.backbone.preprocessing.size
-        pixels = np.full((self.batch_size, size, size, 3), BACKGROUND, dtype=np.uint8)
         pictures = [
             self._decode(source, None if expect is None else expect[place])
             for place, source in enumerate(sources)
         ]
-        for place, picture in enumerate(pictures):
-            if isinstance(picture, Decoded):
-                pixels[place] = picture.pixels
         bad: list[Encoded | BadImageError] = [one for one in pictures if isinstance(one, BadImageError)]
         if len(bad) == len(pictures):
             return bad
+        deep, maps = self._forward(pictures) if self.backbone else (None, None)
+        results: list[Encoded | BadImageError] = []
+        for place, picture in enumerate(pictures):
+            if isinstance(picture, BadImageError):
+                results.append(picture)
+                continue
+            vectors = [
+                deep[place]
+                if part.name == DEEP and deep is not None
+                else FORMULAS[part.name].compute(picture.pixels[-1])
+                for part in self.parts
+            ]
+            results.append(
+                Encoded(np.concatenate(vectors), None if maps is None else maps[place], picture.animated)
+            )
+        return results
+
+    def _forward(self, pictures: Sequence[Decoded | BadImageError]) -> tuple[FloatArray, FloatArray | None]:
+        """The network's vectors and maps of one batch, in a pass of the one fixed shape."""
+        assert self.backbone is not None
+        size = self.backbone.preprocessing.size
+        pixels = np.full((self.batch_size, size, size, 3), BACKGROUND, dtype=np.uint8)
+        for place, picture in enumerate(pictures):
+            if isinstance(picture, Decoded):
+                pixels[place] = picture.pixels[0]
         with self._accelerator:
             pooled, maps = self.backbone.forward(
                 torch.from_numpy(pixels).to(self.device), self.fingerprint.spatial
             )
-            vectors = pooled.cpu().numpy()
-            positions = None if maps is None else maps.cpu().numpy()
-        return [
-            picture
-            if isinstance(picture, BadImageError)
-            else Encoded(vectors[place], None if positions is None else positions[place], picture.animated)
-            for place, picture in enumerate(pictures)
-        ]
+            return pooled.cpu().numpy(), None if maps is None else maps.cpu().numpy()
 
     def _decode(self, source: Source, expect: str | None) -> Decoded | BadImageError:
         try:
-            return decode(source, self.backbone.preprocessing, self.fingerprint.mode, expect)
+            return decode(source, self._views, expect)
         except BadImageError as error:
             return error
 

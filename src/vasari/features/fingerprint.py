@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from itertools import accumulate, pairwise
 from typing import Any
 
 from typing_extensions import Self
@@ -14,6 +16,8 @@ from vasari.core.errors import DataError
 
 # Raise it whenever decoding or preprocessing changes what a picture's vector is.
 VERSION = 1
+
+DEEP = "deep"  # the family of features that a network computes
 
 
 @dataclass(frozen=True)
@@ -41,26 +45,48 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One family of features in a vector that holds several side by side.
+
+    Attributes
+    ----------
+    name
+        Of the family, see `Fingerprint.family`.
+    width
+        How many columns it has.
+    fingerprint
+        What made them.
+    """
+
+    name: str
+    width: int
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True)
 class Fingerprint:
     """Everything that decides what vector a picture gets.
 
     Attributes
     ----------
     extractor
-        Name of the backbone, or of the source of vectors made elsewhere.
+        Name of the backbone, or of the source of vectors made elsewhere; "explicit" or "lbp".
     weights
         SHA-256 of the checkpoint file or of the tensors; ``random-<seed>`` for a network that was
-        never trained; for vectors made elsewhere, SHA-256 of these.
+        never trained; ``formula`` where nothing was ever learnt; for vectors made elsewhere, SHA-256 of
+        these; for several families, SHA-256 of their digests.
     preprocessing
-        None for vectors made elsewhere.
+        None for vectors made elsewhere and for several families.
     mode
-        "crop" (centre) or "pad" (whole picture).
+        "crop" (centre), "pad" (whole picture, padded to a square) or "whole" (in its own shape).
     dtype
         How the vectors are stored: "float16" or "float32".
     spatial
         Whether a map of vectors per position is kept too.
     version
         Of this package's decoding and preprocessing.
+    parts
+        The families that stand side by side, in the order of their columns; empty for one family alone.
     path
         Where a local checkpoint was. No part of the identity: moving the file changes no vector.
     """
@@ -72,11 +98,57 @@ class Fingerprint:
     dtype: str = "float32"
     spatial: bool = False
     version: int = VERSION
+    parts: tuple[Part, ...] = ()
     path: str | None = field(default=None, compare=False)
+
+    @classmethod
+    def of_parts(cls, parts: Iterable[Part]) -> Self:
+        """The fingerprint of several families side by side; the first decides how numbers are stored."""
+        parts = tuple(parts)
+        digests = "".join(f"{part.name}:{part.width}:{part.fingerprint.digest}\n" for part in parts)
+        return cls(
+            extractor=" + ".join(part.fingerprint.extractor for part in parts),
+            weights=hashlib.sha256(digests.encode()).hexdigest(),
+            mode="several",
+            dtype=parts[0].fingerprint.dtype,
+            spatial=any(part.fingerprint.spatial for part in parts),
+            version=max(part.fingerprint.version for part in parts),
+            parts=parts,
+        )
+
+    @property
+    def family(self) -> str:
+        """What one family is called: "deep" for a network's features, else the name of the extractor."""
+        return DEEP if self.preprocessing is not None and self.mode != "whole" else self.extractor
+
+    def columns(self, dim: int) -> dict[str, slice]:
+        """The columns of every family, by name, in a matrix of `dim` columns."""
+        if not self.parts:
+            return {self.family: slice(0, dim)}
+        edges = [0, *accumulate(part.width for part in self.parts)]
+        return {part.name: slice(*edge) for part, edge in zip(self.parts, pairwise(edges), strict=True)}
+
+    def renamed(self, remark: str, mark: str) -> Self:
+        """The fingerprint of vectors changed by hand: a remark behind the name, a mark behind the weights."""
+        return replace(
+            self,
+            extractor=f"{self.extractor}, {remark}",
+            weights=f"{self.weights}-{mark}",
+            parts=tuple(
+                replace(part, fingerprint=part.fingerprint.renamed(remark, mark)) for part in self.parts
+            ),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
-        return asdict(self)
+        value = asdict(self)
+        if self.parts:
+            value["parts"] = [
+                {**asdict(part), "fingerprint": part.fingerprint.to_json()} for part in self.parts
+            ]
+        else:
+            del value["parts"]  # one family alone is written, and named by its digest, without it
+        return value
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
@@ -93,6 +165,10 @@ class Fingerprint:
                 given["preprocessing"] = Preprocessing(
                     **{**steps, "mean": tuple(steps["mean"]), "std": tuple(steps["std"])}
                 )
+            given["parts"] = tuple(
+                Part(part["name"], part["width"], cls.from_json(part["fingerprint"]))
+                for part in given.get("parts", ())
+            )
             return cls(**given)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{value!r} is no fingerprint of an extractor: {error}") from None
@@ -100,5 +176,7 @@ class Fingerprint:
     @cached_property
     def digest(self) -> str:
         """Hex SHA-256 of the identity."""
-        identity = {name: value for name, value in self.to_json().items() if name != "path"}
+        # The weights of several families hold the digests of all, so that no path of a part counts either.
+        left_out = {"path", "parts"}
+        identity = {name: value for name, value in self.to_json().items() if name not in left_out}
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

@@ -15,7 +15,7 @@ from vasari.core.errors import DataError
 from vasari.core.machine import usable_cores
 from vasari.core.progress import bar
 from vasari.core.scratch import scratch
-from vasari.features.decode import BadImageError, Pixels, Source, decode, quiet_pillow
+from vasari.features.decode import BadImageError, Pixels, Source, View, decode, quiet_pillow
 from vasari.features.fingerprint import Preprocessing
 
 BLOCK = 512  # pictures decoded before they are put in their place
@@ -51,7 +51,7 @@ class PixelTable:
         paths
             One an item, None without a picture. A picture that cannot be used counts as none.
         steps, mode
-            As `vasari.features.decode.decode`.
+            As `vasari.features.decode.View`.
 
         Raises
         ------
@@ -61,7 +61,7 @@ class PixelTable:
 
         def one(path: Path) -> Pixels | BadImageError:
             try:
-                return decode(path, steps, mode).pixels
+                return decode(path, [View(steps, mode)]).pixels[0]
             except BadImageError as error:
                 return error
 
@@ -105,7 +105,7 @@ def decode_all(sources: Sequence[Source], steps: Preprocessing, mode: str = "cro
     with quiet_pillow():
         for number, source in enumerate(sources):
             try:
-                pixels[number] = decode(source, steps, mode).pixels
+                pixels[number] = decode(source, [View(steps, mode)]).pixels[0]
             except BadImageError as error:
                 name = str(source) if isinstance(source, str | Path) else f"number {number}"
                 raise BadImageError(f"picture {name}: {error.reason}") from error

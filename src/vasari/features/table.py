@@ -31,7 +31,7 @@ from vasari.core.files import (
 )
 from vasari.core.seeds import generator
 from vasari.data.ids import Ids
-from vasari.features.fingerprint import Fingerprint
+from vasari.features.fingerprint import Fingerprint, Part
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -100,6 +100,76 @@ class FeatureTable:
     def dim(self) -> int:
         """Length of a vector."""
         return int(self.matrix.shape[1])
+
+    @property
+    def families(self) -> dict[str, slice]:
+        """The families of features side by side, by name, with their columns of `matrix`."""
+        return self.fingerprint.columns(self.dim)
+
+    def family(self, name: str) -> Self:
+        """One family alone, as a view: nothing is copied.
+
+        Raises
+        ------
+        NotFoundError
+            The table has no such family.
+        """
+        if name not in self.families:
+            raise NotFoundError(
+                f"the table has no feature family {name!r}; it has {', '.join(self.families)}"
+            )
+        if not self.fingerprint.parts:
+            return self
+        fingerprint = next(part.fingerprint for part in self.fingerprint.parts if part.name == name)
+        return replace(
+            self,
+            matrix=self.matrix[:, self.families[name]],
+            fingerprint=fingerprint,
+            positions=self.positions if fingerprint.spatial else None,
+        )
+
+    @classmethod
+    def join(cls, tables: Sequence[Self]) -> Self:
+        """Put the families of several tables of the same pictures side by side, in memory.
+
+        Rows follow the ids of the first table; numbers are stored in the widest type of all.
+
+        Raises
+        ------
+        UsageError
+            There is no table, or two hold a family of the same name or spatial maps.
+        DataError
+            The tables hold different items, or other pictures of one.
+        """
+        if not tables:
+            raise UsageError("there are no tables to join; pass at least one")
+        first = tables[0]
+        rows = [_same_pictures(first, table) for table in tables]
+        names = [name for table in tables for name in table.families]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise UsageError(f"feature family {twice[0]!r} is in two of the tables; take one by family()")
+        spatial = [
+            (table, row) for table, row in zip(tables, rows, strict=True) if table.positions is not None
+        ]
+        if len(spatial) > 1:
+            raise UsageError("two of the tables hold spatial maps; only one can keep them")
+        dtype = np.result_type(*(table.matrix.dtype for table in tables))
+        parts = [
+            Part(name, table.family(name).dim, replace(table.family(name).fingerprint, dtype=str(dtype)))
+            for table in tables
+            for name in table.families
+        ]
+        blocks = [table.matrix[row].astype(dtype) for table, row in zip(tables, rows, strict=True)]
+        maps = [table.positions[row].astype(dtype) for table, row in spatial if table.positions is not None]
+        return cls(
+            ids=first.ids,
+            matrix=np.concatenate(blocks, axis=1),
+            fingerprint=Fingerprint.of_parts(parts) if len(parts) > 1 else parts[0].fingerprint,
+            hashes=next((table.hashes for table in tables if table.hashes is not None), None),
+            quarantine=list(dict.fromkeys(entry for table in tables for entry in table.quarantine)),
+            animated=list(dict.fromkeys(item for table in tables for item in table.animated)),
+            positions=maps[0] if maps else None,
+        )
 
     @classmethod
     def from_arrays(cls, ids: Ids | Iterable[str], matrix: npt.ArrayLike, source: str) -> Self:
@@ -171,13 +241,10 @@ class FeatureTable:
         What a model gains from pictures must vanish with this table. The fingerprint says what was done.
         """
         order = generator(seed, "shuffled pictures").permutation(len(self))
-        name = f"{self.fingerprint.extractor}, shuffled among the items"
         return type(self)(
             ids=Ids(self.ids.take(order), what=self.ids.what),
             matrix=self.matrix,
-            fingerprint=replace(
-                self.fingerprint, extractor=name, weights=f"{self.fingerprint.weights}-{seed}"
-            ),
+            fingerprint=self.fingerprint.renamed("shuffled among the items", str(seed)),
             positions=self.positions,
         )
 
@@ -242,6 +309,24 @@ class FeatureTable:
             pl.exceptions.PolarsError,
         ) as error:
             raise CorruptFileError(f"{folder} is a damaged feature table: {error}; extract again") from error
+
+
+def _same_pictures(first: FeatureTable, other: FeatureTable) -> npt.NDArray[np.int64]:
+    """Row of `other` for every row of `first`."""
+    rows = other.align(first.ids)
+    if len(other) != len(first) or (rows < 0).any():
+        alone = [
+            *first.ids.take(np.flatnonzero(rows < 0)),
+            *other.ids.take(np.flatnonzero(first.align(other.ids) < 0)),
+        ]
+        raise DataError(
+            f"item_id {alone[0]!r} is in one table and not in the other; extract both from the same catalogue"
+        )
+    if first.hashes is not None and other.hashes is not None:
+        for row, (item, theirs) in enumerate(zip(first.ids, rows.tolist(), strict=True)):
+            if first.hashes[row] != other.hashes[theirs]:
+                raise DataError(f"the tables saw different pictures of item_id {item!r}; extract both again")
+    return rows
 
 
 def _check_version(folder: Path, record: dict[str, Any]) -> None:
