@@ -4,6 +4,7 @@ from vasari.models.acf import ACF
 from vasari.models.curatornet import CuratorNet
 from vasari.models.dvbpr import DVBPR
 from vasari.models.ease import EASE
+from vasari.models.hybrid import Hybrid
 from vasari.models.itemknn import ItemKNN
 from vasari.models.oracle import Oracle
 from vasari.models.popularity import Popularity
@@ -20,6 +21,7 @@ __all__ = [
     "DVBPR",
     "EASE",
     "CuratorNet",
+    "Hybrid",
     "ItemKNN",
     "Oracle",
     "Popularity",

@@ -64,6 +64,10 @@ class FeatureBank:
         std = np.sqrt(squares / max(len(with_picture), 1))
         return cls(matrix, rows, mean, np.where(std > 1e-6, std, 1.0))
 
+    def columns(self, part: slice) -> FeatureBank:
+        """Some of the dimensions, as a view of the same matrix."""
+        return FeatureBank(self.matrix[:, part].numpy(), self.rows, self.mean[part], self.std[part])
+
     def __len__(self) -> int:
         return len(self.rows)
 

@@ -1,0 +1,153 @@
+"""How like a profile is an item, when one knows how like two items are.
+
+    s(P, i) = max / mean / mean of the K largest of sim(i, j) over j in P,  K' = min(K, |P|)
+
+Source: Messina et al. 2019 (UMUAI), there for every family of features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vasari.core.errors import UsageError
+from vasari.data.ragged import Ragged
+from vasari.models.bank import BLOCK, FeatureBank
+from vasari.models.base import FloatArray, IntArray
+
+SIMILARITIES = ("max", "mean", "topk")
+QUERY_TILE = 1024  # profile members compared with all items at once
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """From the likeness to each work of a profile to the likeness to the profile.
+
+    Attributes
+    ----------
+    similarity
+        ``"max"``, ``"mean"`` or ``"topk"`` (mean of the `top` largest).
+    top
+        K of ``"topk"``.
+    """
+
+    similarity: str
+    top: int
+
+    def __post_init__(self) -> None:
+        if self.similarity not in SIMILARITIES:
+            raise UsageError(f"similarity={self.similarity!r} must be one of {SIMILARITIES}")
+        if self.top < 1:
+            raise UsageError(f"top={self.top} must be at least 1")
+
+    def taken(self, members: int) -> int:
+        """How many of a profile's likenesses enter the mean."""
+        return {"max": 1, "mean": members, "topk": min(self.top, members)}[self.similarity]
+
+    def pool(self, similar: FloatArray) -> FloatArray:
+        """Likenesses of one profile, shape (members, items), to scores, shape (items,)."""
+        top = self.taken(len(similar))
+        if top == 1:
+            return similar.max(axis=0)
+        if top == len(similar):
+            return similar.mean(axis=0)
+        return np.partition(similar, -top, axis=0)[-top:].mean(axis=0)
+
+    def terms(self, similar: FloatArray) -> FloatArray:
+        """What each work of a profile adds to `pool`, shape (members, items); columns sum to the score."""
+        top = self.taken(len(similar))
+        order = np.argsort(-similar, axis=0, kind="stable")
+        shares = np.zeros_like(similar)
+        np.put_along_axis(shares, order[:top], np.float32(1 / top), axis=0)
+        return similar * shares
+
+    def scores(
+        self, profiles: Ragged, n_items: int, likeness: Callable[[IntArray], FloatArray]
+    ) -> FloatArray:
+        """Score all items for some profiles, shape (profiles, n_items); 0 for empty profiles.
+
+        Parameters
+        ----------
+        likeness
+            Some members to their likeness to every item, shape (members, n_items).
+        """
+        scores = np.zeros((len(profiles), n_items), dtype=np.float32)
+        for first, last in profiles.tiles(QUERY_TILE):
+            part = profiles.slice(first, last)
+            members, places = np.unique(part.values, return_inverse=True)
+            similar = likeness(members)
+            for row, (start, stop) in enumerate(zip(part.offsets[:-1], part.offsets[1:], strict=True)):
+                if stop > start:
+                    scores[first + row] = self.pool(similar[places[start:stop]])
+        return scores
+
+
+class Looks:
+    """Likeness by look: the cosine of feature vectors.
+
+    Parameters
+    ----------
+    bank
+        Features of the catalogue's items.
+    columns
+        Where these features stand in a guest's vector.
+    """
+
+    def __init__(self, bank: FeatureBank, columns: slice = slice(None)) -> None:
+        self.bank = bank
+        self.columns = columns
+
+    @torch.inference_mode()
+    def likeness(
+        self, members: IntArray, guests: FloatArray | None = None, items: IntArray | None = None
+    ) -> FloatArray:
+        """Cosine of each member to some items (None: to all), shape (members, items); 0 without a picture.
+
+        Members numbered beyond the catalogue are rows of `guests`.
+        """
+        units = self._units(torch.from_numpy(members), guests)
+        if items is not None:
+            return (units @ self._items(torch.from_numpy(items)).T).numpy()
+        return np.concatenate([(units @ block.T).numpy() for _, block in self._blocks()], axis=1)
+
+    @torch.inference_mode()
+    def scores(self, profiles: Ragged, guests: FloatArray | None, pooling: Pooling) -> FloatArray:
+        """Pooled likeness of all items to some profiles, shape (profiles, items)."""
+        if pooling.similarity != "mean":
+            return pooling.scores(profiles, len(self.bank), lambda members: self.likeness(members, guests))
+        # The mean of cosines is the product with the mean of unit vectors.
+        members, places = np.unique(profiles.values, return_inverse=True)
+        units = self._units(torch.from_numpy(members), guests)
+        offsets = torch.from_numpy(profiles.offsets[:-1].copy())
+        taste = F.embedding_bag(torch.from_numpy(places), units, offsets, mode="mean")
+        scores = np.empty((len(profiles), len(self.bank)), dtype=np.float32)
+        for start, block in self._blocks():
+            scores[:, start : start + len(block)] = (taste @ block.T).numpy()
+        return scores
+
+    def _units(self, members: Tensor, guests: FloatArray | None) -> Tensor:
+        """Unit vectors of items and, numbered beyond the catalogue, of guests."""
+        inside = members < len(self.bank)
+        vectors = torch.empty(len(members), self.bank.dim)
+        vectors[inside] = self.bank.take(members[inside])
+        if guests is not None:
+            outside = members[~inside] - len(self.bank)
+            raw = torch.from_numpy(np.asarray(guests[:, self.columns], np.float32))
+            vectors[~inside] = self.bank.scale(raw[outside])
+        return F.normalize(vectors, dim=1)
+
+    def _items(self, items: Tensor) -> Tensor:
+        """Unit vectors of items, zeros without a picture."""
+        block = F.normalize(self.bank.take(items), dim=1)
+        block[torch.from_numpy(~self.bank.present[items.numpy()])] = 0.0
+        return block
+
+    def _blocks(self) -> Iterator[tuple[int, Tensor]]:
+        """Unit vectors of all items, block by block, with the number of the first item."""
+        for start in range(0, len(self.bank), BLOCK):
+            yield start, self._items(torch.arange(start, min(start + BLOCK, len(self.bank))))
