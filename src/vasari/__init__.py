@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from vasari._version import __version__
 
 if TYPE_CHECKING:
-    from vasari import synthetic
+    from vasari import synthetic, testing
     from vasari.data.catalogue import Catalogue
     from vasari.data.dataset import Dataset
     from vasari.data.interactions import Interactions
@@ -91,12 +91,13 @@ __all__ = [
     "load",
     "load_tutorial_checkpoint",
     "synthetic",
+    "testing",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "synthetic":
-        return import_module("vasari.synthetic")
+    if name in ("synthetic", "testing"):
+        return import_module(f"vasari.{name}")
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module 'vasari' has no attribute {name!r}")

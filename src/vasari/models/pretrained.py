@@ -109,7 +109,7 @@ def model_card(model: Recommender[Any]) -> str:
     settings = "\n".join(f"| {name} | `{value}` |" for name, value in model.config().items())
     lines = [
         f"# {model.name}",
-        (type(model).__doc__ or "").strip().splitlines()[0],
+        (type(model).__doc__ or model.name).strip().splitlines()[0],
         "## Trained on",
         f"{len(model.item_ids):,} works, {len(model.user_ids):,} users, "
         f"{int(model.profiles.lengths.sum()):,} distinct (user, work) pairs; data fingerprint "
