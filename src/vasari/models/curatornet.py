@@ -261,7 +261,7 @@ class CuratorNet(Recommender[CuratorNetSettings]):
     def tuned(cls, **changes: Any) -> Self:
         """The paper's network, started from looks and trained shortly, its weights averaged over the epochs.
 
-        Half of the triples are guideline 6's; in guideline 4 the positive leaves the profile, as at test time;
+        Half of the triples are guideline 6's; in guideline 4 the positive leaves the profile, as in a test;
         fewer fine-grained negatives; dropout of half the features. Chosen on painted galleries (seeds 10 to
         13) and on one split of film posters; `docs/tuning.md` tells what was tried and measured.
         """
