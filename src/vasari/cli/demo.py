@@ -52,7 +52,9 @@ def demo(
     step(f"painting {works:,} works by {artists} artists, and {collectors} simulated collectors")
     data = synthetic.gallery(out / "gallery", works=works, artists=artists, collectors=collectors, seed=seed)
     step("looking at every picture")
-    features = extract(data, out=out / "gallery" / "features")
+    families = "deep,explicit,lbp" if "Hybrid" in rivals else "deep"
+    table = extract(data, out=out / "gallery" / "features", features=families)
+    features = table.family("deep")
     parts = split(data, "replay")
     step("training CuratorNet on everything but the hidden last baskets")
     trained = CuratorNet.tuned()
@@ -60,6 +62,9 @@ def demo(
     trained.fit(parts.train, features, seed=seed, checkpoints=checkpoints)
     trained.save_pretrained(out / "curatornet")
     shutil.rmtree(checkpoints, ignore_errors=True)
+    if "Hybrid" in rivals:  # the one that tells families of features apart
+        step("weighing the hybrid's families")
+        rivals["Hybrid"].fit(parts.train, table, seed=seed)
     step("ranking the stock of the moment for every hidden basket")
     found = evaluate(
         {CuratorNet.name: trained, **rivals}, data, features, parts, seed=seed, out=out / "evaluation"
