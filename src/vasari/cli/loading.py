@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vasari.core.errors import NotFoundError, UsageError
+from vasari.core.errors import NotFoundError
 from vasari.features.table import FeatureTable
-from vasari.models import CuratorNet, load, model_class
+from vasari.models import load, model_class
 from vasari.models.base import Recommender
-
-PRESETS = {"paper": CuratorNet.paper, "tuned": CuratorNet.tuned, "tutorial": CuratorNet.tutorial}
 
 
 def load_features(data: Path, features: Path | None) -> FeatureTable:
@@ -25,17 +23,6 @@ def load_features(data: Path, features: Path | None) -> FeatureTable:
     if not folder.is_dir():
         raise NotFoundError(f"{folder} does not exist; make it with: vasari extract {data}")
     return FeatureTable.load(folder)
-
-
-def build_model(name: str, preset: str | None, settings: dict[str, Any]) -> Recommender[Any]:
-    """An unfitted model by name, from a preset if given, with single settings changed."""
-    if preset is None:
-        return model_class(name)(**settings)
-    if model_class(name) is not CuratorNet:
-        raise UsageError(f"--preset {preset} belongs to CuratorNet, not to {name}")
-    if preset not in PRESETS:
-        raise UsageError(f"--preset {preset!r} must be one of {sorted(PRESETS)}")
-    return PRESETS[preset](**settings)
 
 
 def named_model(name: str) -> Recommender[Any]:

@@ -64,9 +64,10 @@ def train(
     """Train a model and write it to a folder."""
     import shutil
 
-    from vasari.cli.loading import build_model, load_features
+    from vasari.cli.loading import load_features
     from vasari.data.dataset import Dataset
     from vasari.evaluation.protocols import split
+    from vasari.models.presets import build_model
 
     dataset = Dataset.load(data)
     recommender = build_model(model, preset, parse_settings(settings or []))
