@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vasari.data.catalogue import Catalogue
     from vasari.data.dataset import Dataset
     from vasari.data.interactions import Interactions
+    from vasari.evaluation.compare import compare
     from vasari.evaluation.evaluate import evaluate
     from vasari.features.extract import extract
     from vasari.features.table import FeatureTable
@@ -60,6 +61,7 @@ _HOME = {
     "VisRank": "vasari.models",
     "Vista": "vasari.models",
     "YouTubeDNN": "vasari.models",
+    "compare": "vasari.evaluation.compare",
     "evaluate": "vasari.evaluation.evaluate",
     "extract": "vasari.features.extract",
     "list_models": "vasari.models",
@@ -85,6 +87,7 @@ __all__ = [
     "Vista",
     "YouTubeDNN",
     "__version__",
+    "compare",
     "evaluate",
     "extract",
     "list_models",

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vasari._version import __version__
-from vasari.cli import data, demo, doctor, evaluation, features, models
+from vasari.cli import comparison, data, demo, doctor, evaluation, features, models
 from vasari.cli.output import say
 from vasari.core.errors import VasariError
 
@@ -26,6 +26,7 @@ app.command("simulate")(data.simulate)
 app.command("extract")(features.extract)
 app.command("train")(models.train)
 app.command("evaluate")(evaluation.evaluate)
+app.command("compare")(comparison.compare)
 app.command("recommend")(models.recommend)
 app.command("doctor")(doctor.doctor)
 

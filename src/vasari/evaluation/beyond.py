@@ -21,16 +21,17 @@ the last two are of all lists together:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
 
 from vasari.data.cases import Cases
 from vasari.data.dataset import Dataset
-from vasari.features.table import FeatureTable
-from vasari.models.bank import FeatureBank
+
+if TYPE_CHECKING:
+    from vasari.features.table import FeatureTable
+    from vasari.models.bank import FeatureBank
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -69,6 +70,8 @@ class Shop:
     @classmethod
     def of(cls, train: Dataset, cases: Cases, features: FeatureTable | None) -> Shop:
         """Collect it from the training part and the cases of one evaluation."""
+        from vasari.models.bank import FeatureBank
+
         catalogue, histories = train.catalogue, train.histories
         pairs = np.unique(histories.users * len(catalogue) + histories.items.values)
         bank = None
@@ -131,12 +134,14 @@ def novelty(lists: IntArray, counts: IntArray, users: int) -> FloatArray:
     return mean_of(lists, -np.log2((counts + 1.0) / (users + 1.0)))
 
 
-@torch.inference_mode()
 def diversity(lists: IntArray, bank: FeatureBank) -> FloatArray:
     """Mean over the pairs of each list of 1 - cosine, shape (cases,); NaN below two works with a picture.
 
     With unit vectors u the cosines of all n (n - 1) ordered pairs sum to |Σ u|² - Σ |u|²: no pair is visited.
     """
+    import torch
+    import torch.nn.functional as F
+
     seen = (lists >= 0) & bank.present[np.maximum(lists, 0)]
     result: FloatArray = np.full(len(lists), np.nan)
     rows = max(1, TILE // max(1, lists.shape[1] * bank.dim))

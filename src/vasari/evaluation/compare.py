@@ -19,11 +19,11 @@ import polars as pl
 from vasari.core.errors import NotFoundError, UsageError
 from vasari.data.dataset import Dataset
 from vasari.evaluation import protocols
-from vasari.evaluation.comparison import Competitor, ModelComparison
+from vasari.evaluation.comparison import Competitor, ModelComparison, Trial, best
 from vasari.evaluation.evaluate import evaluate, provenance
 from vasari.evaluation.recipe import ModelSpec, Plan, Recipe, parse_recipe, read_recipe
 from vasari.evaluation.result import Evaluation
-from vasari.evaluation.tuning import Trial, best, tune, validation_split
+from vasari.evaluation.tuning import tune, validation_split
 from vasari.features.table import FeatureTable
 
 

@@ -21,7 +21,6 @@ from vasari.core.files import atomic_path, read_json, sha256_file, write_json
 from vasari.evaluation import per_user
 from vasari.evaluation.beyond import PER_LIST
 from vasari.evaluation.storage import plain
-from vasari.evaluation.tuning import Trial
 from vasari.metrics import metric_names
 
 if TYPE_CHECKING:
@@ -30,6 +29,19 @@ if TYPE_CHECKING:
 FILE = "comparison.json"
 USERS_FILE = "users.parquet"
 KEYS = ("model", "seed", "user_id")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Settings from a grid and the mean of the metric over validation users."""
+
+    settings: dict[str, Any]
+    value: float
+
+
+def best(trials: list[Trial]) -> Trial:
+    """The first trial with the highest value."""
+    return max(trials, key=lambda trial: trial.value)
 
 
 @dataclass(frozen=True)
@@ -189,32 +201,29 @@ class ModelComparison:
         overall = pl.DataFrame(rows, {n: table.schema[n] for n in ("model", "measure", "mean")}, orient="row")
         return pl.concat([table, overall], how="diagonal")
 
-    def table(self) -> Table:
-        """Lay the comparison out as a rich table: the best first, every other against it."""
+    def table(self, reference: str | None = None) -> Table:
+        """Lay the comparison out as a rich table: every model against one, by default the best."""
+        from rich import box
         from rich.table import Table
 
+        reference = reference or self.best
         table = Table(title=self.title, caption=self.caption, title_justify="left", caption_justify="left")
+        table.box = box.SIMPLE_HEAD
         table.add_column("model")
-        for name in (
-            self.metric,
-            "sd of seeds",
-            f"- {self.best}",
-            "p perm.",
-            "p Wilc.",
-            "d_z",
-            "better/worse",
-        ):
+        tests = ("p perm.\np Wilc.", "d_z\nbetter/worse")
+        for name in (self.metric, "sd of\nseeds", f"difference to\n{reference}", *tests):
             table.add_column(name, justify="right")
         means = {(r["model"], r["metric"]): r for r in self.summary().iter_rows(named=True)}
-        against = {row["model"]: row for row in self.compare_with().iter_rows(named=True)}
-        for name in [*self.order(self.metric), *sorted(self.bounds - set(self.order(self.metric)))]:
+        against = {row["model"]: row for row in self.compare_with(reference).iter_rows(named=True)}
+        rivals = self.order(self.metric)
+        for name in [*rivals, *(bound for bound in self.models if bound not in rivals)]:
             found = means[name, self.metric]
             spread = "" if found["seed_sd"] is None else f"{found['seed_sd']:.4f}"
             cells = [f"{found['mean']:.4f}\n[{found['low']:.3f}, {found['high']:.3f}]", spread]
             if row := against.get(name):
                 cells += [f"{row['difference']:+.4f}\n[{row['low']:+.3f}, {row['high']:+.3f}]"]
-                cells += [f"{row['p_holm']:.4f}", f"{row['p_wilcoxon_holm']:.4f}", f"{row['effect']:+.2f}"]
-                cells += [f"{100 * row['better']:.0f}% / {100 * row['worse']:.0f}%"]
+                cells += [f"{row['p_holm']:.4f}\n{row['p_wilcoxon_holm']:.4f}"]
+                cells += [f"{row['effect']:+.2f}\n{100 * row['better']:.0f}% / {100 * row['worse']:.0f}%"]
             table.add_row(name, *cells)
         return table
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import itertools
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +23,10 @@ from vasari.core.seeds import generator
 from vasari.data.dataset import Dataset
 from vasari.data.splits import Split
 from vasari.evaluation import protocols
+from vasari.evaluation.comparison import Trial, best
 from vasari.evaluation.evaluate import evaluate
 from vasari.evaluation.recipe import ModelSpec, Plan, Range
 from vasari.features.table import FeatureTable
-
-
-@dataclass(frozen=True)
-class Trial:
-    """Settings from a grid and the mean of the metric over validation users."""
-
-    settings: dict[str, Any]
-    value: float
 
 
 def validation_split(train: Dataset, protocol: str) -> Split:
@@ -115,11 +107,6 @@ def tune(
             trials.append(Trial(settings, value(settings)))
             advance.advance(note=f"best {best(trials).value:.4f}")
     return trials
-
-
-def best(trials: list[Trial]) -> Trial:
-    """The first trial with the highest value."""
-    return max(trials, key=lambda trial: trial.value)
 
 
 def grid_points(grid: Mapping[str, list[Any] | Range]) -> list[dict[str, Any]] | None:

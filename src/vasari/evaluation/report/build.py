@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from vasari._version import __version__
 from vasari.core.errors import DataError
 from vasari.core.files import write_text
 from vasari.core.seeds import generator
@@ -19,9 +14,10 @@ from vasari.evaluation.report.clusters import Wall, wall
 from vasari.evaluation.report.guidelines import Guideline, guidelines
 from vasari.evaluation.report.hanging import Hang, HungRow, hanger
 from vasari.evaluation.report.inputs import ReportInput
+from vasari.evaluation.report.page import page_environment, render_page
 from vasari.evaluation.report.people import LIST, Person, person, sampled_cases
 from vasari.evaluation.report.pictures import Work, Works, thumbnails
-from vasari.evaluation.report.scores import Scores
+from vasari.evaluation.report.scores import Scores, first_hits
 from vasari.evaluation.report.training import curve
 
 FRIEZE = 30  # works drawn for the band under the title
@@ -57,27 +53,26 @@ def render(report: ReportInput) -> str:
     curves = [curve(evaluation[name], style) for name, style in found.style.items()]
     frieze = _frieze(works, seed)
     pictures = thumbnails(works.images, (w.row for w in _shown(frieze, people, rules, clusters)))
-    environment = _environment()
+    environment = page_environment()
     hang = environment.filters["hang"] = hanger(pictures)
-    script = environment.get_template("report.js").render()
-    page = {
+    content = {
+        "kind": "Evaluation report",
         "title": data.name,
         "date": words.day(report.created),
-        "version": __version__,
         "simulated": data.simulated,
         "findings": facts.findings(found),
         "facts": facts.numbers(report),
         "details": facts.details(report),
-        "protocol": facts.protocol(evaluation),
+        "protocol": facts.protocol(evaluation.protocol),
         "commands": report.commands or [evaluation.provenance.get("command", "")],
         "frieze": _columns([work for work in frieze if work.row in pictures], hang),
         "table": found.table(found.first_metrics(), plots=True),
         "full_table": found.table(evaluation.metrics, plots=False),
         "paired_tables": found.differences(),
         "beyond_rows": evaluation.beyond().to_dicts(),
-        "left_out": facts.left_out(evaluation),
+        "left_out": facts.left_out(evaluation.counts, evaluation.left_out, evaluation.legacy),
         "size_figures": found.by_profile_size(),
-        "hit_figures": found.first_hits(),
+        "hit_figures": first_hits(evaluation, found.style),
         "legend": found.legend(),
         "curves": [one for one in curves if one is not None],
         "guidelines": rules,
@@ -88,23 +83,9 @@ def render(report: ReportInput) -> str:
         "list_length": LIST,
         "facts_tables": facts.tables(report),
         "pictures": pictures,
-        "script_hash": "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
-    page["contents"] = _contents(page)
-    return environment.get_template("report.html.j2").render(page).strip() + "\n"
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("vasari.evaluation.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for name in ("metric_name", "count", "decimal", "probability", "plural", "duration"):
-        environment.filters[name] = getattr(words, name)
-    return environment
+    content["contents"] = _contents(content)
+    return render_page(environment, "report.html.j2", content)
 
 
 def _columns(works: Sequence[Work], hang: Hang) -> list[list[HungRow]]:

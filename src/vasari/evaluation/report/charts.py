@@ -164,6 +164,33 @@ def lines(
     return frame("lines", title, description, body, (WIDTH, HEIGHT))
 
 
+def forest(title: str, description: str, rows: Sequence[tuple[str, Interval, int]]) -> Markup:
+    """Differences with their intervals, one below the other, against a line at zero.
+
+    Parameters
+    ----------
+    rows
+        Name, interval and style of each; names stand above their intervals, so they may be long.
+    """
+    step, bottom = 34, 26
+    height = TOP + step * len(rows) + bottom
+    ends = [v for _, found, _ in rows for v in (found.low, found.high, found.mean)]
+    ticks = nice_ticks(min(0.0, *ends), max(0.0, *ends))
+    x_of = _scale(ticks[0], ticks[-1], 14, WIDTH - 14)
+    base = height - bottom
+    body = [line(x_of(t), TOP - 8, x_of(t), base, "grid" if t else "base") for t in ticks]
+    body += [text(x_of(t), base + 16, number(t)) for t in ticks]
+    for place, (name, found, style) in enumerate(rows):
+        y, colour = TOP + step * place + 20, f"s{style % SERIES}"
+        body.append(text(4, y - 9, name, "said", "start"))
+        body.append(line(x_of(found.low), y, x_of(found.high), y, f"{colour} whisker"))
+        body += [
+            line(x_of(v), y - 3.5, x_of(v), y + 3.5, f"{colour} whisker") for v in (found.low, found.high)
+        ]
+        body.append(marker(x_of(found.mean), y, style, 3.8))
+    return frame("forest", title, description, body, (WIDTH, height))
+
+
 def bars(title: str, description: str, shares: Mapping[str, float], top: float, style: int) -> Markup:
     """Shares (0 to 1) as columns on a common scale up to `top`; every column carries its number."""
     height = 170

@@ -13,7 +13,7 @@ from vasari.evaluation.report.clusters import Wall
 from vasari.evaluation.report.inputs import ReportInput
 from vasari.evaluation.report.people import Person
 from vasari.evaluation.report.scores import Scores
-from vasari.evaluation.result import BIASED, Evaluation
+from vasari.evaluation.result import BIASED
 
 PROTOCOLS = {
     "replay": (
@@ -66,32 +66,30 @@ def findings(scores: Scores) -> list[str]:
     return [text, f"By the same measure: {', '.join(rest)}. Chance is 50."] if rest else [text]
 
 
-def left_out(evaluation: Evaluation) -> list[str]:
+def left_out(counts: Mapping[str, int], reasons: Mapping[str, int], legacy: bool = False) -> list[str]:
     """Who enters the means, who does not and why."""
-    counts = evaluation.counts
     said = [f"Means are over {words.plural(counts['users_ranked'], 'collector')}, each weighing the same."]
     said += [
         f"{words.plural(number, 'collector')} left out: {reason}."
-        for reason, number in evaluation.left_out.items()
+        for reason, number in reasons.items()
         if number
     ]
     if lost := counts.get("relevant_lost", 0):
         said.append(
             f"{words.plural(lost, 'hidden work')} of {words.count(counts['relevant'])} could not be had then."
         )
-    if evaluation.legacy:
+    if legacy:
         said.append("AUC and nDCG are computed with the errors of the reference code, for comparison only.")
     return said
 
 
-def protocol(evaluation: Evaluation) -> str:
-    """How it was measured, in one plain sentence."""
-    name = evaluation.protocol.split(" ")[0]
-    base, _, settings = name.partition(":")
-    said = PROTOCOLS.get(base, evaluation.protocol)
+def protocol(named: str) -> str:
+    """How it was measured, in one plain sentence, by the name of the protocol."""
+    base, _, settings = named.split(" ", maxsplit=1)[0].partition(":")
+    said = PROTOCOLS.get(base, named)
     if base in PROTOCOLS and settings:
         said += f" Settings: {settings}."
-    return said + (f" {BIASED.capitalize()}." if evaluation.cases.shortlist is not None else "")
+    return said + (f" {BIASED.capitalize()}." if named.endswith("(biased)") else "")
 
 
 def numbers(report: ReportInput) -> list[tuple[str, str]]:
@@ -154,13 +152,13 @@ def tables(report: ReportInput) -> list[tuple[str, list[tuple[str, str]]]]:
     }
     found |= {f"Settings of {result.name}": result.config for result in evaluation.results}
     found |= {f"Settings of {name}": pairs for name, pairs in report.settings.items()}
-    return [(name, list(_flat(pairs))) for name, pairs in found.items() if pairs]
+    return [(name, list(flat(pairs))) for name, pairs in found.items() if pairs]
 
 
-def _flat(pairs: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+def flat(pairs: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
     """Nested settings as rows, the path of names before each value."""
     for key, value in pairs.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{key}, ")
+            yield from flat(value, f"{above}{key}, ")
         elif value is not None:
             yield f"{above}{key}", str(value)

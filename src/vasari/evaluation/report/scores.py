@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import polars as pl
 from markupsafe import Markup
 
 from vasari.evaluation.report import charts
@@ -66,12 +67,36 @@ class Figure:
     drawing: Markup
 
 
+class Measured(Protocol):
+    """An evaluation with one seed or a comparison over several."""
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models."""
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the metrics."""
+
+    def summary(self) -> pl.DataFrame:
+        """Means with intervals."""
+
+    def compare_with(self, reference: str, metric: str) -> pl.DataFrame:
+        """Every other model against one."""
+
+    def by_profile_size(self, metric: str) -> pl.DataFrame:
+        """Means by class of profile sizes."""
+
+
 class Scores:
     """Looks up what an evaluation found and draws it; models keep one colour and marker throughout."""
 
-    def __init__(self, evaluation: Evaluation) -> None:
-        self.evaluation = evaluation
-        self.style = {name: place for place, name in enumerate(rivals(evaluation))}
+    def __init__(
+        self, evaluation: Measured, drawn: Sequence[str] = DRAWN, bounds: frozenset[str] = BOUNDS
+    ) -> None:
+        self.evaluation, self._drawn = evaluation, drawn
+        names = [name for name in evaluation.models if name not in bounds]
+        self.style = {name: place for place, name in enumerate(names)}
         rows = evaluation.summary().iter_rows(named=True)
         self._means = {
             (r["model"], r["metric"]): Interval(r["mean"], r["low"], r["high"], r["n"]) for r in rows
@@ -88,11 +113,11 @@ class Scores:
 
     def drawn(self) -> list[str]:
         """The metrics worth drawing, as far as they were measured for anybody."""
-        return [m for m in DRAWN if m in self.evaluation.metrics and self.ordered(m)]
+        return [m for m in self._drawn if m in self.evaluation.metrics and self.ordered(m)]
 
     def first_metrics(self) -> list[str]:
         """The metrics of the first table."""
-        wanted = [m for m in (*DRAWN, *BESIDE) if m in self.evaluation.metrics]
+        wanted = [m for m in dict.fromkeys((*self._drawn, *BESIDE)) if m in self.evaluation.metrics]
         return wanted if len(wanted) > 2 else self.evaluation.metrics[:5]
 
     def table(self, metrics: Sequence[str], plots: bool) -> Table:
@@ -107,7 +132,7 @@ class Scores:
             cells = []
             for metric in metrics:
                 found, plot = self.mean(name, metric), None
-                if plots and metric in DRAWN and name in self.style and found.n:
+                if plots and metric in self._drawn and name in self.style and found.n:
                     what = f"{metric_name(metric)} of {name}"
                     plot = charts.whisker(found, spans[metric], self.style[name], what)
                 cells.append(Cell(found, name in best[metric], plot))
@@ -158,27 +183,6 @@ class Scores:
             figures.append(Figure(metric_name(metric), aside, charts.lines(title, told, series, marks)))
         return figures
 
-    def first_hits(self) -> list[Figure]:
-        """Where the first work that was really taken stood in each model's list, in bins that widen."""
-        found = {name: self.evaluation[name].per_case["first_hit_rank"].to_numpy() for name in self.style}
-        found = {name: ranks for name, ranks in found.items() if len(ranks)}
-        if not found:
-            return []
-        longest = max(float(ranks.max()) for ranks in found.values())
-        edges = [1]
-        while edges[-1] <= longest:
-            edges.append(edges[-1] * (2 if longest <= 512 else 4))
-        labels = [_bin(low, high - 1) for low, high in pairwise(edges)]
-        shares = {name: np.histogram(ranks, edges)[0] / len(ranks) for name, ranks in found.items()}
-        top = max(float(share.max()) for share in shares.values())
-        figures = []
-        for name, share in shares.items():
-            columns = dict(zip(labels, share.tolist(), strict=True))
-            told = ", ".join(f"place {word}: {100 * value:.0f}%" for word, value in columns.items())
-            drawing = charts.bars(f"First hits of {name}", told, columns, top, self.style[name])
-            figures.append(Figure(name, f"median place {count(float(np.median(found[name])))}", drawing))
-        return figures
-
     def legend(self) -> list[tuple[str, Markup]]:
         """Name and sign of every model."""
         return [(name, charts.key(style)) for name, style in self.style.items()]
@@ -190,6 +194,28 @@ class Scores:
         low, high = min(i.low for i in known), max(i.high for i in known)
         room = 0.04 * (high - low) or 0.01
         return low - room, high + room
+
+
+def first_hits(evaluation: Evaluation, styles: Mapping[str, int]) -> list[Figure]:
+    """Where the first work that was really taken stood in each model's list, in bins that widen."""
+    found = {name: evaluation[name].per_case["first_hit_rank"].to_numpy() for name in styles}
+    found = {name: ranks for name, ranks in found.items() if len(ranks)}
+    if not found:
+        return []
+    longest = max(float(ranks.max()) for ranks in found.values())
+    edges = [1]
+    while edges[-1] <= longest:
+        edges.append(edges[-1] * (2 if longest <= 512 else 4))
+    labels = [_bin(low, high - 1) for low, high in pairwise(edges)]
+    shares = {name: np.histogram(ranks, edges)[0] / len(ranks) for name, ranks in found.items()}
+    top = max(float(share.max()) for share in shares.values())
+    figures = []
+    for name, share in shares.items():
+        columns = dict(zip(labels, share.tolist(), strict=True))
+        told = ", ".join(f"place {word}: {100 * value:.0f}%" for word, value in columns.items())
+        drawing = charts.bars(f"First hits of {name}", told, columns, top, styles[name])
+        figures.append(Figure(name, f"median place {count(float(np.median(found[name])))}", drawing))
+    return figures
 
 
 def rivals(evaluation: Evaluation) -> list[str]:
