@@ -261,6 +261,17 @@ def test_works_never_taken_share_one_bias():
     np.testing.assert_array_equal(used[others], learnt[others])
 
 
+def test_the_decay_of_the_matrices_leaves_people_and_artists_alone():
+    settings = QUICK | {"learning_rate": 0.02, "validation_share": 0.0, "regularisation": 0.0}
+    free, decayed = (
+        Vista(**settings, weight_decay=decay).fit(*style_gallery(), seed=2).network for decay in (0.0, 10.0)
+    )
+    assert decayed.looks.weight.abs().mean() < 0.2 * free.looks.weight.abs().mean()
+    for table in ("users", "artists"):
+        kept, all_of = (getattr(network, table).weight.abs().mean() for network in (decayed, free))
+        assert kept > 0.5 * all_of
+
+
 def test_only_the_order_of_the_last_works_matters(fitted):
     k = fitted.settings.recent
     one, same, other = fitted.score(
