@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,7 @@ from vasari.sampling.sampler import Sampler
 from vasari.sampling.triples import Triples
 from vasari.training.loop import TrainingSettings, train
 
-VALIDATION_TRIPLES = 10_000  # drawn anew for the triple accuracy of each epoch
+VALIDATION_TRIPLES = 10_000  # drawn anew for the triple accuracy of each epoch, a tenth of it at most
 
 
 def learn(
@@ -54,7 +55,8 @@ def learn(
             yield sampler.batch(inputs.seed, epoch, number, min(size, triples - start))
 
     def accuracy() -> float:
-        return triple_accuracy(network, batches(settings.epochs, VALIDATION_TRIPLES))
+        triples = min(VALIDATION_TRIPLES, math.ceil(settings.triples_per_epoch / 10))
+        return triple_accuracy(network, batches(settings.epochs, triples))
 
     run = train(
         network,
