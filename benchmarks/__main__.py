@@ -1,19 +1,92 @@
-"""All benchmarks, one after the other, each in a process of its own: ``python -m benchmarks``."""
+"""All benchmarks, one after the other, each in a process of its own.
+
+    python -m benchmarks [NAME ...] [--json]
+
+Without names everything is run and benchmarks/RESULTS.md is written; with names the table is only printed.
+"""
 
 from __future__ import annotations
 
+import argparse
+import datetime
+import importlib.metadata
+import json
+import platform
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+HERE = Path(__file__).parent
 NO_BENCHMARK = {"__main__", "__init__", "timing"}
+STUDIES = {"guided_or_not", "simulated_collectors"}  # of quality, not of speed: run by name
+PACKAGES = ("numpy", "torch", "polars")
+
+
+def run(name: str) -> dict[str, Any] | None:
+    """The findings of one benchmark, None if it failed; what it prints for people goes to stderr."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        print(f"benchmarks.{name} ended with {done.returncode}", file=sys.stderr)
+        return None
+    *shown, last = done.stdout.splitlines()
+    print(*shown, sep="\n", file=sys.stderr, flush=True)
+    return json.loads(last)
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """One line a comparison and one a bar."""
+    lines = [
+        "| row | what | reference, s | Vasari, s | ratio | floor, s | share of the floor |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for result in results:
+        for one in result["measurements"].get("comparisons", []):
+            cells = [result["row"], one["what"], f"{one['reference']:.4g}", f"{one['ours']:.4g}"]
+            cells.append(f"{one['ratio']:.1f}")
+            cells += [f"{one['floor']:.4g}", f"{one['share_of_floor']:.0%}"] if "floor" in one else ["", ""]
+            lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "| row | measured | value | bar | met? |", "|---|---|---|---|---|"]
+    for result in results:
+        for one in result["bars"]:
+            value = f"{one['value']:,.4g} {one['unit']}"
+            met = "yes" if one["met"] else "**no**"
+            lines.append(f"| {result['row']} | {one['name']} | {value} | {one['bar']} | {met} |")
+    return "\n".join(lines)
+
+
+def page(results: list[dict[str, Any]]) -> str:
+    """RESULTS.md: what was run, where, when and with which versions, and the table."""
+    versions = [f"Python {platform.python_version()}"]
+    versions += [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
+    today = datetime.datetime.now(tz=datetime.timezone.utc).date()
+    return f"""# Benchmarks
+
+`python -m benchmarks` on {today}: {results[0]["machine"]}; {", ".join(versions)}.
+
+Times are medians of runs in turns, for the same work on both sides. The floor is what the operations or the
+traffic of the work take at the speed of a large product or copy in the same run. Each module says what its
+reference does.
+
+{table(results)}
+"""
 
 
 def main() -> None:
-    names = {file.stem for file in Path(__file__).parent.glob("*.py")} - NO_BENCHMARK
-    for name in sorted(names):
-        print(f"== {name}", flush=True)
-        subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    everything = sorted({file.stem for file in HERE.glob("*.py")} - NO_BENCHMARK - STUDIES)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(everything)}; default all")
+    parser.add_argument("--json", action="store_true", help="print a list of all findings")
+    options = parser.parse_args()
+    if unknown := sorted(set(options.names) - set(everything)):
+        parser.error(f"there is no benchmark {unknown[0]!r}; choose of {', '.join(everything)}")
+    found = {name: run(name) for name in options.names or everything}
+    results = [result for result in found.values() if result is not None]
+    if results and not options.names:
+        (HERE / "RESULTS.md").write_text(page(results))
+    print(json.dumps(results) if options.json else table(results))
+    sys.exit(len(results) < len(found))
 
 
 if __name__ == "__main__":
