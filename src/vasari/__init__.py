@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vasari.features.table import FeatureTable
     from vasari.models import (
         ACF,
+        BPR,
         DVBPR,
         EASE,
         CuratorNet,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 # never pulls in torch for somebody who only reads a table.
 _HOME = {
     "ACF": "vasari.models",
+    "BPR": "vasari.models",
     "Catalogue": "vasari.data.catalogue",
     "CuratorNet": "vasari.models",
     "DVBPR": "vasari.models",
@@ -71,6 +73,7 @@ _HOME = {
 
 __all__ = [
     "ACF",
+    "BPR",
     "DVBPR",
     "EASE",
     "Catalogue",

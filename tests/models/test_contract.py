@@ -12,6 +12,7 @@ BRIEF = {"epochs": 2, "triples_per_epoch": 2000, "batch_size": 500, "learning_ra
 QUICK = {
     "ACF": BRIEF | {"dim": 16, "attention_dim": 8, "channels": 8},
     "CuratorNet": BRIEF,
+    "BPR": BRIEF,
     "DVBPR": BRIEF
     | {"triples_per_epoch": 600, "backbone": "test_efficientnet", "image_size": 32, "factors": 8},
     "Vista": BRIEF,

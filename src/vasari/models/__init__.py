@@ -1,6 +1,7 @@
 """One file a model: what it represents, how it scores, and where that comes from."""
 
 from vasari.models.acf import ACF
+from vasari.models.bpr import BPR
 from vasari.models.curatornet import CuratorNet
 from vasari.models.dvbpr import DVBPR
 from vasari.models.ease import EASE
@@ -18,6 +19,7 @@ from vasari.models.youtube import YouTubeDNN
 
 __all__ = [
     "ACF",
+    "BPR",
     "DVBPR",
     "EASE",
     "CuratorNet",
