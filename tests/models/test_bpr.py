@@ -1,3 +1,4 @@
+import datetime as dt
 import math
 
 import numpy as np
@@ -8,6 +9,9 @@ from galleries import ITEMS, style_gallery, style_of
 
 import vasari
 from vasari.core.errors import UsageError
+from vasari.data.catalogue import Catalogue
+from vasari.data.dataset import Dataset
+from vasari.data.interactions import Interactions
 from vasari.data.ragged import Ragged
 from vasari.models import BPR
 from vasari.models.bpr import BPRSettings
@@ -131,12 +135,25 @@ def test_works_never_taken_share_the_score_of_a_bias(fitted):
     assert scores[0, 3] < np.median(fitted.item_vectors[:, -1])
 
 
+def test_works_added_after_the_log_are_not_drawn_and_score_nothing():
+    data, _ = style_gallery()
+    new = ["w003", "w050"]
+    log = data.interactions.frame.filter(~pl.col("item_id").is_in(new))
+    opening = pl.when(pl.col("item_id").is_in(new)).then(log["timestamp"].max() + dt.timedelta(days=1))
+    catalogue = data.catalogue.frame.with_columns(added_at=opening)
+    later = Dataset(Catalogue(catalogue, None), Interactions(log), "new works")
+    model = BPR(factors=8, validation_share=0.0, **LEARNT).fit(later)
+    assert not model.item_vectors[[3, 50]].any()
+    others = np.delete(model.item_vectors[:, -1], [3, 50])
+    assert (others != 0).all()
+
+
 def test_the_rows_of_triples_are_the_rows_of_the_people():
     """Users that the held-out baskets leave with little still have the row of `user_ids`."""
     data, _ = style_gallery()
     histories, cases = hold_out(data, np.ones(ITEMS, bool), 0.9, seed=0)
     assert histories.user_ids == data.histories.user_ids
-    batch = uniform_sampler(histories, cases, np.ones(ITEMS, bool)).batch(0, 0, 0, 500)
+    batch = uniform_sampler(data, histories, cases, np.ones(ITEMS, bool)).batch(0, 0, 0, 500)
     for user, positive, negative in zip(batch.user, batch.positive, batch.negative, strict=True):
         taken = histories.items[user].tolist()
         assert positive in taken

@@ -11,8 +11,8 @@ from vasari.testing import ANSWERS, CHECKS
 BRIEF = {"epochs": 2, "triples_per_epoch": 2000, "batch_size": 500, "learning_rate": 1e-3}
 QUICK = {
     "ACF": BRIEF | {"dim": 16, "attention_dim": 8, "channels": 8},
-    "CuratorNet": BRIEF,
     "BPR": BRIEF,
+    "CuratorNet": BRIEF,
     "DVBPR": BRIEF
     | {"triples_per_epoch": 600, "backbone": "test_efficientnet", "image_size": 32, "factors": 8},
     "Vista": BRIEF,

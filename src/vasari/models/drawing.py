@@ -77,21 +77,18 @@ def triple_sampler(
     clusters = clusters_of(table, seed)
     space = np.zeros((len(rows), clusters.space.shape[1]), dtype=np.float32)
     space[present] = clusters.space[rows[present]]
-    labels = item_clusters(clusters, rows)
-    later = data.stock.enters > data.histories.times.max(initial=0)
-    later[histories.items.values] = False
-    labels[later] = -1
+    labels = np.where(_could_be_taken(data, histories), item_clusters(clusters, rows), -1)
     context = SamplingContext(histories, data.catalogue.artists, labels, space)
     return Sampler(context, mixture, profile_cap, rules)
 
 
-def uniform_sampler(histories: Histories, hidden: Cases, scorable: BoolArray) -> Sampler:
+def uniform_sampler(data: Dataset, histories: Histories, hidden: Cases, scorable: BoolArray) -> Sampler:
     """The sampler of models that know people by their number: LearnBPR's triples, the profile left aside.
 
     Parameters
     ----------
-    histories, hidden
-        As for `triple_sampler`.
+    data, histories, hidden
+        As for `triple_sampler`; works added after the end of the log are not drawn here either.
     scorable
         Which items may be drawn, shape (items,).
 
@@ -101,6 +98,14 @@ def uniform_sampler(histories: Histories, hidden: Cases, scorable: BoolArray) ->
         A hidden interaction is in `histories`.
     """
     verify_disjoint(histories, hidden)
-    context = SamplingContext(histories, clusters=np.where(scorable, 0, -1))
+    drawn = scorable & _could_be_taken(data, histories)
+    context = SamplingContext(histories, clusters=np.where(drawn, 0, -1))
     # Nobody reads the profiles, so one work of each is enough.
     return Sampler(context, "uniform", profile_cap=1, rules=Rules(exclude_positive=False))
+
+
+def _could_be_taken(data: Dataset, histories: Histories) -> BoolArray:
+    """Which works were there before the end of the log, or are in it all the same; shape (items,)."""
+    there = data.stock.enters <= data.histories.times.max(initial=0)
+    there[histories.items.values] = True
+    return there

@@ -197,7 +197,7 @@ class DVBPR(Recommender[DVBPRSettings]):
         pictures = PixelTable.read(data.catalogue.images(), self.steps, progress=inputs.progress)
         self.scorable = pictures.rows >= 0
         histories, cases = hold_out(data, self.scorable, settings.validation_share, seed)
-        sampler = uniform_sampler(histories, cases, self.scorable)
+        sampler = uniform_sampler(inputs.data, histories, cases, self.scorable)
         scorer = _TripleScorer(self.network, len(self.user_ids), pictures, self.steps, settings)
         nn.init.uniform_(scorer.theta, 0, START, generator=torch.Generator().manual_seed(first))
         scorer.to(device)

@@ -13,8 +13,9 @@ to plain gradient descent, and the epoch is chosen by ranking hidden works.
 
 Who is answered how. A person of the training log has the vector learnt then, whatever profile is passed
 along: what they took since is learnt by the next `fit`. Anybody else is folded in from the profile
-(`vasari.models.foldin`). Works never taken in training were only ever drawn as negatives; of the factors
-learnt from the log alone they get none (h_i = 0), and all share the mean of their biases.
+(`vasari.models.foldin`). Works never taken in training were only ever drawn as negatives: h_i is set to 0
+for them, and all share the mean of their biases. Works added after the end of the log were not drawn at
+all; for them both are 0, where the L2 terms alone leave them.
 """
 
 from __future__ import annotations
@@ -175,27 +176,32 @@ class FactorModel(Recommender[S]):
         device = choose_device(inputs.device)
         histories, cases = hold_out(inputs.data, self.scorable, self.settings.validation_share, inputs.seed)
         assert histories.user_ids == self.user_ids  # everybody keeps a basket, so rows agree
-        sampler = uniform_sampler(histories, cases, self.scorable)
+        sampler = uniform_sampler(inputs.data, histories, cases, self.scorable)
         first = int(generator(inputs.seed, "weights").integers(2**63))
         network = self._network(inputs, device, first).to(device)
-        taken = np.bincount(histories.items.values, minlength=len(self.item_ids)) > 0
+        drawn, taken = np.zeros((2, len(self.item_ids)), dtype=bool)
+        drawn[sampler.context.works] = True
+        taken[histories.items.values] = True
 
         def score(profiles: Ragged, user_ids: Sequence[str | None]) -> FloatArray:
-            self._remember(network, taken)
+            self._remember(network, drawn, taken)
             return self._score(profiles, user_ids, None)
 
         self.history = learn(self, inputs, self.settings, network, sampler, cases, score)
-        self._remember(network, taken)
+        self._remember(network, drawn, taken)
 
     @torch.inference_mode()
-    def _remember(self, network: FactorNetwork, taken: BoolArray) -> None:
-        """Keep the vectors: all that answers need."""
-        device, never = network.item_bias.device, torch.from_numpy(~taken)
-        users = network.users.weight.cpu()
+    def _remember(self, network: FactorNetwork, drawn: BoolArray, taken: BoolArray) -> None:
+        """Keep the vectors: all that answers need. `drawn` and `taken` have shape (items,)."""
+        device = network.item_bias.device
+        users, factors, biases = (
+            values.detach().cpu().clone()
+            for values in (network.users.weight, network.items.weight, network.item_bias)
+        )
         self.trained_users = F.pad(users, (0, 1), value=1.0).numpy()
-        factors, biases = network.items.weight.cpu().clone(), network.item_bias.cpu().clone()
-        self.unknown_bias = float(biases[never].mean()) if never.any() else float(biases.min())
-        factors[never], biases[never] = 0.0, self.unknown_bias
+        never, refused = torch.from_numpy(~taken), torch.from_numpy(drawn & ~taken)
+        factors[never] = 0.0
+        biases[refused] = biases[refused].mean()
         self.item_vectors = np.zeros((len(taken), users.shape[1] + 1), np.float32)
         for block in torch.split(torch.from_numpy(np.flatnonzero(self.scorable)), BLOCK):
             terms = network.item_terms(factors[block].to(device), biases[block].to(device), block.to(device))
