@@ -20,7 +20,7 @@ Not taken over from the later port: its mistaken first stride, ReLU and dropout 
 pixels in [0, 1], the un-squared norm of all users as penalty, and the latent factors it adds.
 
 A visitor whom training did not know gets the theta that the same objective gives for the profile, with
-Phi frozen (`vasari.models.folding`). Pictures from outside the catalogue pass the network itself.
+Phi frozen (`vasari.models.foldin`). Pictures from outside the catalogue pass the network itself.
 """
 
 from __future__ import annotations
@@ -41,24 +41,24 @@ from vasari.data.ragged import Ragged
 from vasari.features.decode import Pixels
 from vasari.features.fingerprint import Preprocessing
 from vasari.features.pixels import PixelTable, decode_all
-from vasari.models.base import Arrays, FitInputs, FloatArray, IntArray, Recommender
+from vasari.models.base import Arrays, FitInputs, FloatArray
 from vasari.models.cnnf import CNN_F, image_network
 from vasari.models.drawing import uniform_sampler
-from vasari.models.folding import fold_in
+from vasari.models.factors import VectorModel, VectorSettings
 from vasari.models.learning import learn
 from vasari.models.registry import register
 from vasari.models.validation import hold_out
 from vasari.models.weights import restore_weights, weight_arrays
 from vasari.sampling.triples import Triples
-from vasari.training.loop import PairScores, TrainingSettings
+from vasari.training.loop import PairScores
 
 START = 0.01  # theta begins uniform in [0, START)
 BLOCK = 64  # pictures that pass the network at once where nothing is learnt
 
 
 @dataclass(frozen=True)
-class DVBPRSettings(TrainingSettings):
-    """Settings of DVBPR; those of training are inherited.
+class DVBPRSettings(VectorSettings):
+    """Settings of DVBPR; those of training and of users are inherited.
 
     A step holds the network's activations for up to two pictures a triple: `batch_size` bounds the memory.
 
@@ -70,14 +70,8 @@ class DVBPRSettings(TrainingSettings):
         Begin with the backbone's own weights; there are none for CNN-F.
     image_size
         Side of the pictures in pixels, cut out of the middle.
-    factors
-        K, the length of theta and Phi.
-    lambda_user
-        lambda_u, of the users that a batch touches.
     weight_decay
         lambda, of the network's weights.
-    validation_share
-        Share of the users with two or more baskets whose last baskets are hidden to choose the epoch.
     """
 
     epochs: int = 20
@@ -90,17 +84,13 @@ class DVBPRSettings(TrainingSettings):
     image_size: int = 224
     factors: int = 100
     lambda_user: float = 1.0
-    validation_share: float = 0.25
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, least in (("image_size", 8), ("factors", 1), ("lambda_user", 0)):
-            if not getattr(self, name) >= least:
-                raise UsageError(f"{name}={getattr(self, name)} must be at least {least}")
+        if self.image_size < 8:
+            raise UsageError(f"image_size={self.image_size} must be at least 8")
         if self.pretrained and self.backbone == CNN_F:
             raise UsageError(f"pretrained=True needs a backbone that has weights; {CNN_F} has none")
-        if not 0 <= self.validation_share < 1:
-            raise UsageError(f"validation_share={self.validation_share} must lie in [0, 1)")
 
 
 class _TripleScorer(nn.Module):
@@ -166,7 +156,7 @@ def look(network: nn.Module, pixels: Pixels, steps: Preprocessing) -> Tensor:
 
 
 @register
-class DVBPR(Recommender[DVBPRSettings]):
+class DVBPR(VectorModel[DVBPRSettings]):
     """Deep visual BPR (Kang et al. 2017); see the module's page for the equations.
 
     Learns from the picture files themselves, so it needs no feature table and ignores one. Training a
@@ -193,11 +183,11 @@ class DVBPR(Recommender[DVBPRSettings]):
         settings, data, seed = self.settings, inputs.data, inputs.seed
         device = choose_device(inputs.device)
         first = int(generator(seed, "weights").integers(2**63))
-        self._build(first)
+        self._build(settings.pretrained, first)
         pictures = PixelTable.read(data.catalogue.images(), self.steps, progress=inputs.progress)
         self.scorable = pictures.rows >= 0
         histories, cases = hold_out(data, self.scorable, settings.validation_share, seed)
-        sampler = uniform_sampler(inputs.data, histories, cases, self.scorable)
+        sampler = uniform_sampler(data, histories, cases, self.scorable)
         scorer = _TripleScorer(self.network, len(self.user_ids), pictures, self.steps, settings)
         nn.init.uniform_(scorer.theta, 0, START, generator=torch.Generator().manual_seed(first))
         scorer.to(device)
@@ -213,19 +203,15 @@ class DVBPR(Recommender[DVBPRSettings]):
         self._remember(scorer)
         self.network.cpu()
 
-    def _build(self, seed: int, pretrained: bool | None = None) -> None:
+    def _build(self, pretrained: bool, seed: int = 0) -> None:
         settings = self.settings
         self.network, self.steps = image_network(
-            settings.backbone,
-            settings.pretrained if pretrained is None else pretrained,
-            settings.image_size,
-            settings.factors,
-            seed,
+            settings.backbone, pretrained, settings.image_size, settings.factors, seed
         )
 
     def _remember(self, scorer: _TripleScorer) -> None:
-        self.item_vectors = scorer.vectors()
-        self.theta = scorer.theta.detach().cpu()
+        self.item_vectors = F.pad(scorer.vectors(), (0, 1)).numpy()  # no bias
+        self.trained_users = F.pad(scorer.theta.detach().cpu(), (0, 1), value=1.0).numpy()
 
     # ------------------------------------------------------------------ scoring
 
@@ -239,46 +225,15 @@ class DVBPR(Recommender[DVBPRSettings]):
             parts = [look(self.network, decode_all(block, self.steps), self.steps) for block in blocks]
             return torch.cat(parts).numpy()
 
-    def user_vectors(
-        self, profiles: Ragged, user_ids: Sequence[str | None], guests: FloatArray | None = None
-    ) -> FloatArray:
-        """Theta of the users, folded in from their profiles for those unknown; shape (profiles, factors).
-
-        Parameters
-        ----------
-        guests
-            Phi of pictures outside the catalogue, shape (guests, factors).
-        """
-        rows = self.user_ids.find([user or "" for user in user_ids])
-        unknown = np.flatnonzero(rows < 0)
-        theta: FloatArray = self.theta.numpy()[rows]
-        pool = np.flatnonzero(self.scorable)
-        vectors = self._with(guests)
-        theta[unknown] = fold_in(vectors, profiles.take(unknown), pool, self.settings.lambda_user).numpy()
-        return theta
-
-    def _score(
-        self, profiles: Ragged, user_ids: Sequence[str | None], guests: FloatArray | None
-    ) -> FloatArray:
-        scores: FloatArray = self.user_vectors(profiles, user_ids, guests) @ self.item_vectors.numpy().T
-        return scores
-
-    def _similarity(self, items: IntArray, guests: FloatArray | None) -> FloatArray:
-        """Cosine of Phi."""
-        unit = F.normalize(self._with(guests), dim=1)
-        return (unit[torch.from_numpy(items)] @ unit[: len(self.item_ids)].T).numpy()
-
-    def _with(self, guests: FloatArray | None) -> Tensor:
-        vectors = self.item_vectors
-        return vectors if guests is None else torch.cat([vectors, torch.from_numpy(guests)])
+    def _guest_vectors(self, guests: FloatArray) -> FloatArray:
+        return np.pad(guests, ((0, 0), (0, 1)))
 
     # ------------------------------------------------------------------ files
 
     def _arrays(self) -> Arrays:
-        vectors = {"theta": self.theta.numpy(), "item_vectors": self.item_vectors.numpy()}
-        return weight_arrays(self.network) | vectors
+        return super()._arrays() | weight_arrays(self.network)
 
     def _restore(self, arrays: Arrays) -> None:
-        self._build(seed=0, pretrained=False)
+        super()._restore(arrays)
+        self._build(pretrained=False)
         restore_weights(self.network, arrays)
-        self.theta, self.item_vectors = (torch.from_numpy(arrays[name]) for name in ("theta", "item_vectors"))

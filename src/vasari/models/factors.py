@@ -48,31 +48,21 @@ BACKGROUND = 1000  # works that stand for all others when a visitor is folded in
 
 
 @dataclass(frozen=True)
-class FactorSettings(TrainingSettings):
-    """Settings of models with factors of users and items; those of training are inherited.
+class VectorSettings(TrainingSettings):
+    """Settings of models that learn a vector for every user; those of training are inherited.
 
     Attributes
     ----------
     factors
-        Length of h_i.
-    lambda_user, lambda_positive, lambda_negative, lambda_bias, lambda_negative_bias
-        Of the equation in `vasari.models.factors`, in order.
-    weight_decay
-        As inherited: Adam's L2 of every parameter in every step, on top of the terms above.
+        Length of what is learnt for each.
+    lambda_user
+        lambda in lambda/2 ||w_u||^2, mean over the users of triples; also of visitors who are folded in.
     validation_share
         Share of the users with two or more baskets whose last baskets are hidden to choose the epoch.
     """
 
-    epochs: int = 20
-    batch_size: int = 2048
-    learning_rate: float = 5e-3
-    weight_decay: float = 0.0
     factors: int = 64
     lambda_user: float = 0.03
-    lambda_positive: float = 0.03
-    lambda_negative: float = 0.03
-    lambda_bias: float = 0.03
-    lambda_negative_bias: float = 0.03
     validation_share: float = 0.25
 
     def __post_init__(self) -> None:
@@ -84,6 +74,28 @@ class FactorSettings(TrainingSettings):
                 raise UsageError(f"{name}={getattr(self, name)} must not be negative")
         if not 0 <= self.validation_share < 1:
             raise UsageError(f"validation_share={self.validation_share} must lie in [0, 1)")
+
+
+@dataclass(frozen=True)
+class FactorSettings(VectorSettings):
+    """Settings of models with factors of users and items; those of training and of users are inherited.
+
+    Attributes
+    ----------
+    lambda_positive, lambda_negative, lambda_bias, lambda_negative_bias
+        Of the equation in `vasari.models.factors`, in order.
+    weight_decay
+        As inherited: Adam's L2 of every parameter in every step, on top of the terms above.
+    """
+
+    epochs: int = 20
+    batch_size: int = 2048
+    learning_rate: float = 5e-3
+    weight_decay: float = 0.0
+    lambda_positive: float = 0.03
+    lambda_negative: float = 0.03
+    lambda_bias: float = 0.03
+    lambda_negative_bias: float = 0.03
 
 
 class FactorNetwork(nn.Module):
@@ -148,11 +160,12 @@ class FactorNetwork(nn.Module):
         return PairScores(positive, negative, (of_users + of_items + of_biases + self.matrix_penalty()) / 2)
 
 
-S = TypeVar("S", bound=FactorSettings)
+S = TypeVar("S", bound=VectorSettings)
+T = TypeVar("T", bound=FactorSettings)
 
 
-class FactorModel(Recommender[S]):
-    """Fits, folds in and scores; a subclass gives the network.
+class VectorModel(Recommender[S]):
+    """Folds in and scores; a subclass learns the vectors.
 
     Attributes
     ----------
@@ -162,50 +175,9 @@ class FactorModel(Recommender[S]):
         [w_u, 1] for the rows of `user_ids`, shape (users, width + 1).
     """
 
-    Settings = FactorSettings
+    Settings = VectorSettings
     item_vectors: FloatArray
     trained_users: FloatArray
-
-    # ------------------------------------------------------------------ learning
-
-    @abstractmethod
-    def _network(self, inputs: FitInputs, device: torch.device, seed: int) -> FactorNetwork:
-        """A fresh network for the log and the features at hand."""
-
-    def _fit(self, inputs: FitInputs) -> None:
-        device = choose_device(inputs.device)
-        histories, cases = hold_out(inputs.data, self.scorable, self.settings.validation_share, inputs.seed)
-        assert histories.user_ids == self.user_ids  # everybody keeps a basket, so rows agree
-        sampler = uniform_sampler(inputs.data, histories, cases, self.scorable)
-        first = int(generator(inputs.seed, "weights").integers(2**63))
-        network = self._network(inputs, device, first).to(device)
-        drawn, taken = np.zeros((2, len(self.item_ids)), dtype=bool)
-        drawn[sampler.context.works] = True
-        taken[histories.items.values] = True
-
-        def score(profiles: Ragged, user_ids: Sequence[str | None]) -> FloatArray:
-            self._remember(network, drawn, taken)
-            return self._score(profiles, user_ids, None)
-
-        self.history = learn(self, inputs, self.settings, network, sampler, cases, score)
-        self._remember(network, drawn, taken)
-
-    @torch.inference_mode()
-    def _remember(self, network: FactorNetwork, drawn: BoolArray, taken: BoolArray) -> None:
-        """Keep the vectors: all that answers need. `drawn` and `taken` have shape (items,)."""
-        device = network.item_bias.device
-        users, factors, biases = (
-            values.detach().cpu().clone()
-            for values in (network.users.weight, network.items.weight, network.item_bias)
-        )
-        self.trained_users = F.pad(users, (0, 1), value=1.0).numpy()
-        never, refused = torch.from_numpy(~taken), torch.from_numpy(drawn & ~taken)
-        factors[never] = 0.0
-        biases[refused] = biases[refused].mean()
-        self.item_vectors = np.zeros((len(taken), users.shape[1] + 1), np.float32)
-        for block in torch.split(torch.from_numpy(np.flatnonzero(self.scorable)), BLOCK):
-            terms = network.item_terms(factors[block].to(device), biases[block].to(device), block.to(device))
-            self.item_vectors[block] = torch.column_stack(terms).cpu().numpy()
 
     # ------------------------------------------------------------------ scoring
 
@@ -269,6 +241,51 @@ class FactorModel(Recommender[S]):
 
     def _restore(self, arrays: dict[str, Any]) -> None:
         self.item_vectors, self.trained_users = arrays["item_vectors"], arrays["user_vectors"]
+
+
+class FactorModel(VectorModel[T]):
+    """Learns factors of users and items by BPR; a subclass gives the network."""
+
+    Settings = FactorSettings
+
+    @abstractmethod
+    def _network(self, inputs: FitInputs, device: torch.device, seed: int) -> FactorNetwork:
+        """A fresh network for the log and the features at hand."""
+
+    def _fit(self, inputs: FitInputs) -> None:
+        device = choose_device(inputs.device)
+        histories, cases = hold_out(inputs.data, self.scorable, self.settings.validation_share, inputs.seed)
+        assert histories.user_ids == self.user_ids  # everybody keeps a basket, so rows agree
+        sampler = uniform_sampler(inputs.data, histories, cases, self.scorable)
+        first = int(generator(inputs.seed, "weights").integers(2**63))
+        network = self._network(inputs, device, first).to(device)
+        drawn, taken = np.zeros((2, len(self.item_ids)), dtype=bool)
+        drawn[sampler.context.works] = True
+        taken[histories.items.values] = True
+
+        def score(profiles: Ragged, user_ids: Sequence[str | None]) -> FloatArray:
+            self._remember(network, drawn, taken)
+            return self._score(profiles, user_ids, None)
+
+        self.history = learn(self, inputs, self.settings, network, sampler, cases, score)
+        self._remember(network, drawn, taken)
+
+    @torch.inference_mode()
+    def _remember(self, network: FactorNetwork, drawn: BoolArray, taken: BoolArray) -> None:
+        """Keep the vectors: all that answers need. `drawn` and `taken` have shape (items,)."""
+        device = network.item_bias.device
+        users, factors, biases = (
+            values.detach().cpu().clone()
+            for values in (network.users.weight, network.items.weight, network.item_bias)
+        )
+        self.trained_users = F.pad(users, (0, 1), value=1.0).numpy()
+        never, refused = torch.from_numpy(~taken), torch.from_numpy(drawn & ~taken)
+        factors[never] = 0.0
+        biases[refused] = biases[refused].mean()
+        self.item_vectors = np.zeros((len(taken), users.shape[1] + 1), np.float32)
+        for block in torch.split(torch.from_numpy(np.flatnonzero(self.scorable)), BLOCK):
+            terms = network.item_terms(factors[block].to(device), biases[block].to(device), block.to(device))
+            self.item_vectors[block] = torch.column_stack(terms).cpu().numpy()
 
 
 def _pair(like: Tensor, positive: float, negative: float) -> Tensor:
