@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vasari.data.catalogue import Catalogue
     from vasari.data.dataset import Dataset
     from vasari.data.interactions import Interactions
+    from vasari.evaluation.ablate import ablate
     from vasari.evaluation.compare import compare
     from vasari.evaluation.evaluate import evaluate
     from vasari.features.extract import extract
@@ -63,6 +64,7 @@ _HOME = {
     "VisRank": "vasari.models",
     "Vista": "vasari.models",
     "YouTubeDNN": "vasari.models",
+    "ablate": "vasari.evaluation.ablate",
     "compare": "vasari.evaluation.compare",
     "evaluate": "vasari.evaluation.evaluate",
     "extract": "vasari.features.extract",
@@ -90,6 +92,7 @@ __all__ = [
     "Vista",
     "YouTubeDNN",
     "__version__",
+    "ablate",
     "compare",
     "evaluate",
     "extract",

@@ -127,3 +127,20 @@ def test_killed_at_random_moments_it_ends_in_the_same_files(shop, tmp_path):
     for name in ("comparison.json", "users.parquet"):
         content = [(tmp_path / f / "results" / name).read_bytes() for f in ("whole", "killed")]
         assert content[0] == content[1]
+
+
+def test_ablate_names_its_groups_and_tables(shop):
+    table = vs.FeatureTable.load(shop / "data" / "features")
+    table.shuffled(0).save(shop / "shuffled")
+    quick = ["--set", "epochs=1", "--set", "triples_per_epoch=200", "--set", "batch_size=100", "--seed", 0]
+    options = ["--features", shop / "data" / "features", "--features", f"wrong={shop / 'shuffled'}", *quick]
+    out = shop / "ablation"
+    result = run("ablate", shop / "data", "--out", out, "--only", "features", *options, "--json")
+    facts = json.loads(result.stdout.strip().splitlines()[-1])
+    assert [one["name"] for one in facts["competitors"]] == ["full", "features wrong"]
+    assert facts["standard"] == "full"
+    assert "Against full" in (out / "report.html").read_text()
+    twice = CliRunner().invoke(
+        app, ["ablate", str(shop / "data"), "--out", "x", "--features", "a/t", "--features", "b/t"]
+    )
+    assert "'t'" in str(twice.exception)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime, timezone
 from html.parser import HTMLParser
 
@@ -83,14 +84,15 @@ def test_numbers_of_the_page_are_those_of_the_comparison(tmp_path, found):
         assert trial in said
 
 
-def test_an_ablation_names_its_standard_and_an_untuned_page_has_no_tuning(tmp_path, found):
-    _, page = page_of(tmp_path, found, reference="loud")
-    said = " ".join(page.texts)
-    assert "Against loud" in said
-    assert findings(found, "loud")[0].startswith("loud is the standard")
+def test_a_reference_is_named_and_an_untuned_page_has_no_tuning(tmp_path, found):
+    found = replace(found, reference="loud", notes=["left out: nothing"])
     for one in found.competitors:
         one.trials.clear()
     _, page = page_of(tmp_path, found)
+    said = " ".join(page.texts)
+    assert "Against loud" in said
+    assert "Left out: nothing." in said
+    assert findings(found)[0].startswith("loud")
     assert "tuning" not in page.ids
 
 

@@ -75,6 +75,7 @@ def test_what_is_left_out_has_a_default():
         ("data: x\nmodels: [{model: Random}]\ntrials: 0", ["trials"]),
         ("data: x\nmodels: [{model: Random}]\nmetric: ndcg@7", ["ndcg@7", "ndcg@20"]),
         ("data: x\nmodels: [{model: Random}, {model: Random}]", ["'Random'", "name"]),
+        ("data: x\nmodels: [{model: Random}]\nreference: Random forest", ["reference", "Random forest"]),
         ("data: x\nmodels: [{model: Random, grid: {a: []}}]", ["models[0].grid.a"]),
         ("data: x\nmodels: [{model: Random, grid: {a: {low: 2, high: 1}}}]", ["low=2", "high=1"]),
         ("data: x\nmodels: [{model: Random, grid: {a: {low: 0, high: 1, log: true}}}]", ["low=0"]),

@@ -27,6 +27,7 @@ app.command("extract")(features.extract)
 app.command("train")(models.train)
 app.command("evaluate")(evaluation.evaluate)
 app.command("compare")(comparison.compare)
+app.command("ablate")(comparison.ablate)
 app.command("recommend")(models.recommend)
 app.command("doctor")(doctor.doctor)
 

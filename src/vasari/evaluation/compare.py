@@ -127,6 +127,8 @@ def run(
         # without the time: a comparison that was interrupted ends in the same bytes
         provenance={n: value for n, value in provenance().items() if n != "time"}
         | ({"optuna": _version("optuna")} if validation else {}),
+        reference=plan.reference,
+        notes=plan.notes,
         competitors=[
             Competitor(
                 spec.title,

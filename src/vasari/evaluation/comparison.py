@@ -97,6 +97,10 @@ class ModelComparison:
         Of data, train, features by name.
     provenance
         Versions, machine and command.
+    reference
+        The model that the others are compared with; None for the best.
+    notes
+        Remarks of the recipe.
     competitors
         The models.
     users
@@ -115,6 +119,8 @@ class ModelComparison:
     left_out: dict[str, int]
     fingerprints: dict[str, Any]
     provenance: dict[str, Any]
+    reference: str | None
+    notes: list[str]
     competitors: list[Competitor]
     users: pl.DataFrame
 
@@ -163,6 +169,11 @@ class ModelComparison:
         """The model with the highest mean of the metric, upper bounds left out if there is any other."""
         return self.order(self.metric)[0]
 
+    @property
+    def standard(self) -> str:
+        """The model that the others are compared with: the reference or, without one, the best."""
+        return self.reference or self.best
+
     def order(self, metric: str) -> list[str]:
         """The models that compete, best first."""
         rivals = [name for name in self.models if name not in self.bounds] or self.models
@@ -170,7 +181,7 @@ class ModelComparison:
         return sorted(rivals, key=lambda name: -means[name])
 
     def compare_with(self, reference: str | None = None, metric: str | None = None) -> pl.DataFrame:
-        """Every competing model against one, by default the best, paired over users.
+        """Every competing model against one, by default `standard`, paired over users.
 
         Columns as `vasari.evaluation.per_user.compare_with`: p-values of both tests, also Holm-adjusted for
         the number of models, Cohen's d_z, shares of users for whom a model is better, worse, the same.
@@ -180,7 +191,7 @@ class ModelComparison:
         NotFoundError
             There is no such model or metric.
         """
-        reference = reference or self.best
+        reference = reference or self.standard
         known = {name: self._pooled[name] for name in self.models if name not in self.bounds - {reference}}
         return per_user.compare_with(known, reference, metric or self.metric, self.seeds[0])
 
@@ -201,20 +212,19 @@ class ModelComparison:
         overall = pl.DataFrame(rows, {n: table.schema[n] for n in ("model", "measure", "mean")}, orient="row")
         return pl.concat([table, overall], how="diagonal")
 
-    def table(self, reference: str | None = None) -> Table:
-        """Lay the comparison out as a rich table: every model against one, by default the best."""
+    def table(self) -> Table:
+        """Lay the comparison out as a rich table, every model against `standard`."""
         from rich import box
         from rich.table import Table
 
-        reference = reference or self.best
         table = Table(title=self.title, caption=self.caption, title_justify="left", caption_justify="left")
         table.box = box.SIMPLE_HEAD
         table.add_column("model")
         tests = ("p perm.\np Wilc.", "d_z\nbetter/worse")
-        for name in (self.metric, "sd of\nseeds", f"difference to\n{reference}", *tests):
+        for name in (self.metric, "sd of\nseeds", f"difference to\n{self.standard}", *tests):
             table.add_column(name, justify="right")
         means = {(r["model"], r["metric"]): r for r in self.summary().iter_rows(named=True)}
-        against = {row["model"]: row for row in self.compare_with(reference).iter_rows(named=True)}
+        against = {row["model"]: row for row in self.compare_with().iter_rows(named=True)}
         rivals = self.order(self.metric)
         for name in [*rivals, *(bound for bound in self.models if bound not in rivals)]:
             found = means[name, self.metric]
@@ -243,7 +253,7 @@ class ModelComparison:
             "mean over users and seeds [95% bootstrap interval over users]; p-values Holm-adjusted",
             *(f"users left out: {number}, {reason}" for reason, number in self.left_out.items() if number),
         ]
-        return "\n".join(lines + ([self.simulated] if self.simulated else []))
+        return "\n".join([*lines, *self.notes, *([self.simulated] if self.simulated else [])])
 
     def __str__(self) -> str:
         from rich.console import Console
@@ -261,12 +271,12 @@ class ModelComparison:
         facts["competitors"] = [asdict(one) for one in self.competitors]
         tables: dict[str, Sequence[Any]] = {
             "summary": self.summary().to_dicts(),
-            "compared_with_best": self.compare_with().to_dicts(),
+            "compared_with_standard": self.compare_with().to_dicts(),
             "by_profile_size": self.by_profile_size().to_dicts(),
             "by_seed": self.by_seed().filter(pl.col("metric") == self.metric).to_dicts(),
             "beyond": self.beyond().to_dicts(),
         }
-        found: dict[str, Any] = plain(facts | {"best": self.best} | tables)
+        found: dict[str, Any] = plain(facts | {"best": self.best, "standard": self.standard} | tables)
         return found
 
     def save(self, folder: str | Path) -> Path:
@@ -304,5 +314,5 @@ class ModelComparison:
 
 _FACTS = (
     "data_name", "simulated", "protocol", "validation", "metric", "ks", "seeds", "trials", "counts",
-    "left_out", "fingerprints", "provenance",
+    "left_out", "fingerprints", "provenance", "reference", "notes",
 )  # fmt: skip

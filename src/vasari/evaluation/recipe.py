@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
@@ -120,6 +120,10 @@ class Plan(_Strict):
         What tuning maximises and the tests compare.
     ks
         Lengths of the list.
+    reference
+        The model that the others are compared with; the best by default.
+    notes
+        Remarks that the results shall carry.
     """
 
     models: list[ModelSpec] = Field(min_length=1)
@@ -129,6 +133,8 @@ class Plan(_Strict):
     trials: int = Field(default=20, ge=1)
     metric: str = "ndcg@20"
     ks: list[Annotated[int, Field(ge=1)]] = Field(default=[20, 100], min_length=1)
+    reference: str | None = None
+    notes: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -139,6 +145,8 @@ class Plan(_Strict):
         titles = [spec.title for spec in self.models]
         if twice := [title for title in titles if titles.count(title) > 1]:
             raise ValueError(f"two models are called {twice[0]!r}; give each a name of its own")
+        if self.reference not in (None, *titles):
+            raise ValueError(f"reference={self.reference!r} is none of the models {titles}")
         return self
 
     def verify(self) -> None:
@@ -220,10 +228,22 @@ def parse_recipe(content: Any, where: str = "recipe") -> Recipe:
     DataError
         As for `read_recipe`.
     """
+    return _checked(Recipe, content, where)
+
+
+def checked_plan(content: Any, where: str) -> Plan:
+    """Check a plan given as a dictionary, as `parse_recipe` does a recipe."""
+    return _checked(Plan, content, where)
+
+
+P = TypeVar("P", bound=Plan)
+
+
+def _checked(kind: type[P], content: Any, where: str) -> P:
     if not isinstance(content, Mapping):
         raise DataError(f"{where} holds {type(content).__name__}, not keys with values: data, models, ...")
     try:
-        return Recipe.model_validate(dict(content))
+        return kind.model_validate(dict(content))
     except ValidationError as error:
         raise DataError(f"{where}: {_first(error)}") from None
 

@@ -22,35 +22,32 @@ from vasari.metrics import Interval
 ALPHA = 0.05
 
 
-def write_comparison(
-    path: str | Path, found: ModelComparison, reference: str | None = None, created: datetime | None = None
-) -> Path:
+def write_comparison(path: str | Path, found: ModelComparison, created: datetime | None = None) -> Path:
     """Write one self-contained HTML file, whole or not at all.
 
     Parameters
     ----------
-    reference
-        The model that the others are compared with, for an ablation the full one; the best by default.
     created
         Now by default.
     """
-    return write_text(path, render(found, reference, created or datetime.now(timezone.utc)))
+    return write_text(path, render(found, created or datetime.now(timezone.utc)))
 
 
-def render(found: ModelComparison, reference: str | None, created: datetime) -> str:
+def render(found: ModelComparison, created: datetime) -> str:
     """Build the page as text."""
+    reference = found.reference
     metrics = tuple(dict.fromkeys((found.metric, "auc")))
     scores = Scores(found, metrics, found.bounds)
-    pairs = [against(found, scores, metric, reference) for metric in metrics]
+    pairs = [against(found, scores, metric) for metric in metrics]
     forests = [pair for pair in pairs if pair is not None]
     standard = reference or "the best model"
     tuned = [one for one in found.competitors if one.trials]
     content: dict[str, Any] = {
-        "kind": "Comparison" if reference is None else "Ablation",
+        "kind": "Comparison",
         "title": found.data_name,
         "date": words.day(created),
         "simulated": found.simulated,
-        "findings": findings(found, reference),
+        "findings": findings(found),
         "facts": _facts(found),
         "details": [
             ("Seeds", ", ".join(str(seed) for seed in found.seeds)),
@@ -61,7 +58,7 @@ def render(found: ModelComparison, reference: str | None, created: datetime) -> 
         "command": found.provenance["command"],
         "table": scores.table(scores.first_metrics(), plots=True),
         "full_table": scores.table(found.metrics, plots=False),
-        "left_out": facts.left_out(found.counts, found.left_out),
+        "left_out": [*facts.left_out(found.counts, found.left_out), *map(_sentence, found.notes)],
         "forests": [figure for figure, _ in forests],
         "paired_tables": [table for _, table in forests],
         "differences_name": "Against the best" if reference is None else f"Against {reference}",
@@ -69,7 +66,7 @@ def render(found: ModelComparison, reference: str | None, created: datetime) -> 
             f"Each model minus {standard}, over the same collectors, with its 95% interval. An interval that "
             "holds zero leaves open which of the two is better."
         ),
-        "size_figures": scores.by_profile_size(),
+        "size_figures": scores.by_profile_size() if len(scores.style) <= charts.SERIES else [],
         "legend": scores.legend(),
         "beyond_rows": found.beyond().to_dicts(),
         "seeds": found.seeds,
@@ -108,20 +105,22 @@ def render(found: ModelComparison, reference: str | None, created: datetime) -> 
     return render_page(page_environment(), "comparison.html.j2", content)
 
 
-def findings(found: ModelComparison, reference: str | None = None) -> list[str]:
+def findings(found: ModelComparison) -> list[str]:
     """Say in two plain sentences who is ahead, of whom surely, and of whom not."""
-    standard = reference or found.best
+    standard = found.standard
     row = found.summary().row(
         by_predicate=(pl.col("model") == standard) & (pl.col("metric") == found.metric), named=True
     )
     what = words.metric_name(found.metric)
-    said = "has the highest mean" if reference is None else "is the standard here, with a mean"
+    said = (
+        "has the highest mean" if standard == found.best else "is what the others are compared with; its mean"
+    )
     mean, low, high = (words.decimal(row[name]) for name in ("mean", "low", "high"))
     first = (
         f"{standard} {said} {what}: {mean}, 95% interval {low} to {high}, over "
         f"{words.plural(row['n'], 'collector')} and {words.plural(len(found.seeds), 'seed')}."
     )
-    rows = found.compare_with(standard).to_dicts()
+    rows = found.compare_with().to_dicts()
     sure = [r for r in rows if max(r["p_holm"], r["p_wilcoxon_holm"]) < ALPHA]
     parts = [
         f"{name}: {', '.join(r['model'] for r in group)}"
@@ -135,15 +134,12 @@ def findings(found: ModelComparison, reference: str | None = None) -> list[str]:
     return [first, ". ".join(parts) + "."] if parts else [first]
 
 
-def against(
-    found: ModelComparison, scores: Scores, metric: str, reference: str | None
-) -> tuple[Figure, Mapping[str, Any]] | None:
+def against(found: ModelComparison, scores: Scores, metric: str) -> tuple[Figure, Mapping[str, Any]] | None:
     """The differences to one model by one metric, drawn and as a table; None where nothing is compared."""
     order = scores.ordered(metric)
-    standard = reference or (order[0] if order else "")
-    others = [name for name in scores.style if name != standard]
-    if reference is None:
-        others = [name for name in order if name != standard]
+    standard = found.reference or (order[0] if order else "")
+    listed = order if found.reference is None else list(scores.style)  # variants stay in their groups
+    others = [name for name in listed if name != standard]
     if not order or not others:
         return None
     by_name = {row["model"]: row for row in found.compare_with(standard, metric).iter_rows(named=True)}
@@ -156,6 +152,10 @@ def against(
     title = f"{words.metric_name(metric)}, difference to {standard}"
     figure = Figure(words.metric_name(metric), f"minus {standard}", charts.forest(title, told, drawn))
     return figure, {"metric": metric, "best": standard, "rows": rows}
+
+
+def _sentence(note: str) -> str:
+    return f"{note[:1].upper()}{note[1:]}."
 
 
 def _facts(found: ModelComparison) -> list[tuple[str, str]]:
