@@ -1,6 +1,7 @@
 import itertools
 import math
 from collections import Counter
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
@@ -12,8 +13,11 @@ from scipy.stats import chisquare
 
 import vasari
 from vasari.core.errors import UsageError
+from vasari.data.catalogue import Catalogue
+from vasari.data.dataset import Dataset
 from vasari.data.histories import Histories
 from vasari.data.ids import Ids
+from vasari.data.interactions import Interactions
 from vasari.data.ragged import Ragged
 from vasari.models import YouTubeDNN, youtube
 from vasari.models.bank import FeatureBank
@@ -321,6 +325,19 @@ def test_works_never_taken_are_scored_by_their_looks_and_share_the_rest(gallery)
     members = Ragged.from_rows([[ITEMS, 9], [int(cold[0]), 9]])
     one, other = model.user_vectors(members, guest)
     np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_works_added_after_the_log_are_no_negatives_and_have_only_their_looks(gallery):
+    data, table = gallery
+    frame = data.interactions.frame.filter(~pl.col("item_id").is_in(["w003", "w050"]))
+    later = pl.when(pl.col("item_id") == "w003").then(frame["timestamp"].max() + timedelta(days=1))
+    catalogue = Catalogue(data.catalogue.frame.with_columns(added_at=later), None)
+    settings = QUICK | {"inputs": ("visual", "id"), "validation_share": 0.0}
+    model = YouTubeDNN(**settings).fit(Dataset(catalogue, Interactions(frame)), table)
+    scaled = (table.matrix - table.matrix.mean(0)) / table.matrix.std(0)
+    looks = scaled @ model.network.answer.of["visual"].weight.detach().numpy().T
+    rest = np.abs(model.item_vectors.numpy() - looks).max(1)
+    assert rest[3] < 1e-5 < 1e-3 < rest[50]
 
 
 def test_save_and_load_keep_guests_and_likeness(fitted, tmp_path):

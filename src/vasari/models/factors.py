@@ -37,14 +37,13 @@ from vasari.data.ragged import Ragged
 from vasari.models.bank import BLOCK
 from vasari.models.base import Arrays, BoolArray, FitInputs, FloatArray, IntArray, Recommender
 from vasari.models.drawing import uniform_sampler
-from vasari.models.foldin import fold_in
+from vasari.models.foldin import background, fold_in
 from vasari.models.learning import learn
 from vasari.models.validation import hold_out
 from vasari.sampling.triples import Triples
 from vasari.training.loop import PairScores, TrainingSettings
 
 START = 0.1  # standard deviation of the factors at first
-BACKGROUND = 1000  # works that stand for all others when a visitor is folded in
 
 
 @dataclass(frozen=True)
@@ -204,18 +203,13 @@ class VectorModel(Recommender[S]):
             rows = self.item_vectors
             if guests is not None:
                 rows = np.concatenate([rows, self._guest_vectors(guests)])
-            background = self._background()
+            works = background(self.scorable)
             for row in strangers.tolist():
                 profile = profiles[row]
-                others = np.setdiff1d(background, profile, assume_unique=True)
+                others = np.setdiff1d(works, profile, assume_unique=True)
                 taste = fold_in(rows[profile], rows[others], self.settings.lambda_user)
                 vectors[row] = np.append(taste, 1.0)
         return vectors
-
-    def _background(self) -> IntArray:
-        """The works that stand for all others, the same in every call."""
-        works = np.flatnonzero(self.scorable)
-        return generator(0, "background").permutation(works)[:BACKGROUND]
 
     def _guest_vectors(self, guests: FloatArray) -> FloatArray:
         """[v, b] of pictures outside the catalogue, shape (guests, width + 1)."""

@@ -13,9 +13,11 @@ body of the paper was not at hand, so formulas, sizes and settings may differ fr
 number of theirs is claimed.
 
 What the formula leaves open. Steps that a short history lacks and works of unknown artists add zero. A
-visitor who was not in training has theta = gamma = w_u = 0: the short term and the biases answer. All
-works never taken in training share one bias, the mean of theirs, since what tells them apart is only how
-often each was drawn as a negative; their pictures and artists rank them.
+visitor who was not in training has w_u = 0; theta_u and gamma_u are folded in from the profile, by the
+same objective with all else frozen (`vasari.models.foldin`), and are zero after a single work. Works
+never taken in training share one bias, the mean of theirs, since what tells them apart is only how often
+each was drawn as a negative; works added after the end of the log were not drawn and have none. Pictures
+and artists rank both.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -35,6 +38,7 @@ from vasari.data.ragged import Ragged
 from vasari.models.bank import BLOCK, FeatureBank
 from vasari.models.base import Arrays, FitInputs, FloatArray, IntArray, Recommender
 from vasari.models.drawing import triple_sampler
+from vasari.models.foldin import background, fold_in
 from vasari.models.learning import learn
 from vasari.models.registry import register
 from vasari.models.validation import hold_out
@@ -244,21 +248,22 @@ class Vista(Recommender[VistaSettings]):
         sizes = (len(self.user_ids), len(self.item_ids), len(data.catalogue.artist_ids))
         self.network = VistaNetwork(bank.dim, *sizes, settings, first).to(device)
         scorer = _TripleScorer(self.network, bank, artists, settings)
-        taken = np.bincount(histories.items.values, minlength=len(self.item_ids)) > 0
-        never_taken = torch.from_numpy(~taken)
+        refused = torch.zeros(len(self.item_ids), dtype=torch.bool)
+        refused[sampler.context.works] = True
+        refused[histories.items.values] = False
 
         def score(profiles: Ragged, user_ids: Sequence[str | None]) -> FloatArray:
-            self._remember(bank, artists, never_taken)
+            self._remember(bank, artists, refused)
             return self._score(profiles, user_ids, None)
 
         # The network's penalty decays the matrices; Adam would decay rows that a batch does not touch.
         self.history = learn(self, inputs, replace(settings, weight_decay=0.0), scorer, sampler, cases, score)
-        self._remember(bank, artists, never_taken)
+        self._remember(bank, artists, refused)
         self.network.cpu()
         self.mean, self.std = bank.mean.cpu(), bank.std.cpu()
 
     @torch.inference_mode()
-    def _remember(self, bank: FeatureBank, artists: Tensor, never_taken: Tensor) -> None:
+    def _remember(self, bank: FeatureBank, artists: Tensor, refused: Tensor) -> None:
         """Keep every work's two vectors and its bias: all that answers need of the catalogue."""
         network, count = self.network, len(bank)
         self.item_vectors, self.antecedents = (
@@ -270,8 +275,8 @@ class Vista(Recommender[VistaSettings]):
             terms = network.item_terms(bank.take(at), artists[at])
             self.item_vectors[block], self.antecedents[block] = terms[0].cpu(), terms[1].cpu()
         self.item_bias = network.item_bias.detach().cpu().clone()
-        if never_taken.any():
-            self.item_bias[never_taken] = self.item_bias[never_taken].mean()
+        if refused.any():
+            self.item_bias[refused] = self.item_bias[refused].mean()
 
     # ------------------------------------------------------------------ scoring
 
@@ -284,6 +289,14 @@ class Vista(Recommender[VistaSettings]):
         Shape (profiles, 2 (visual_dim + artist_dim)); a score is the product with `item_vectors` plus
         `item_bias`.
         """
+        users = self.user_ids.find([user or "" for user in user_ids])
+        vectors = self._known_vectors(profiles, users, guests)
+        for row in np.flatnonzero(users < 0).tolist():
+            vectors[row, : self.network.long] = self._fold_in(profiles[row], guests)
+        return vectors
+
+    def _known_vectors(self, profiles: Ragged, users: IntArray, guests: FloatArray | None) -> FloatArray:
+        """User vectors with rows of `user_ids`; -1 has no long term."""
         count, device = len(self.item_ids), self.network.steps.device
         recent = recent_first(profiles, self.settings.recent)
         before = torch.zeros(*recent.shape, self.network.long)
@@ -292,8 +305,22 @@ class Vista(Recommender[VistaSettings]):
         if guests is not None:
             _, vectors = self._guest_terms(guests)
             before[torch.from_numpy(outside)] = vectors[torch.from_numpy(recent[outside] - count)]
-        users = torch.from_numpy(self.user_ids.find([user or "" for user in user_ids])).to(device)
-        return self.network.user_vectors(users, before.to(device)).cpu().numpy()
+        return self.network.user_vectors(torch.from_numpy(users).to(device), before.to(device)).cpu().numpy()
+
+    def _fold_in(self, profile: IntArray, guests: FloatArray | None) -> npt.NDArray[np.float64]:
+        """[theta, gamma] of a stranger: the optimum of the training objective with all else frozen.
+
+        As in training, every work of the catalogue with others before it is a positive.
+        """
+        long, first = self.network.long, max(self.settings.recent, 1)
+        places = [place for place in range(1, len(profile)) if profile[place] < len(self.item_ids)]
+        befores = Ragged.from_rows([profile[max(place - first, 0) : place] for place in places])
+        contexts = self._known_vectors(befores, np.full(len(places), -1), guests)[:, long:]
+        liked, others = profile[places], np.setdiff1d(background(self.scorable), profile)
+        vectors, bias = self.item_vectors.numpy(), self.item_bias.numpy()
+        short = (contexts * vectors[liked, long:]).sum(1)[:, None] - contexts @ vectors[others, long:].T
+        rows = np.column_stack([vectors[:, :long], bias])
+        return fold_in(rows[liked], rows[others], self.settings.regularisation, short)
 
     def _guest_terms(self, guests: FloatArray) -> tuple[Tensor, Tensor]:
         features = (torch.from_numpy(np.asarray(guests, np.float32)) - self.mean) / self.std

@@ -18,9 +18,9 @@ The estimate is unbiased, and -log(e^p / (e^p + e^n)) = softplus(n - p), so with
 Source: P. Covington, J. Adams, E. Sargin, "Deep Neural Networks for YouTube Recommendations", RecSys 2016,
 section on candidate generation. Here there are neither search tokens nor geography, gender or other facts
 about users, and the pictures' map is added, since a work sold once has no id worth learning. Works never
-taken in training share one vector of their own, as do pictures outside the catalogue. q is proportional to
-(1 + times taken)^power; the paper does not name its own. The paper reports no public data, so no figure
-of it can be reproduced.
+taken in training share one vector of their own; works added after the end of the log and pictures outside
+the catalogue have none. q is proportional to (1 + times taken)^power; the paper does not name its own. It
+reports no public data, so no figure of it can be reproduced.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class _Parts(nn.Module):
         if "id" in inputs:
             ids = nn.Embedding(words, width)
             nn.init.normal_(ids.weight, 0, START, generator=random)
-            nn.init.zeros_(ids.weight[0])  # in histories it stays so: none that trains holds word 0
+            nn.init.zeros_(ids.weight[:2])  # so they stay in x: no history of training holds such a work
             self.of["id"] = ids
 
     def forward(self, features: Tensor, words: Tensor) -> list[Tensor]:
@@ -152,7 +152,8 @@ class YouTubeNetwork(nn.Module):
     dim
         Length of a feature vector.
     words
-        Number of id vectors; word 0 is every work never taken.
+        Number of id vectors. Word 0 is every work unknown to training and stays zero; word 1 is every work
+        that could be taken and never was.
     settings
         Sizes are read from here.
     seed
@@ -339,10 +340,12 @@ class YouTubeDNN(Recommender[YouTubeDNNSettings]):
             seed,
         )
         taken = np.bincount(histories.items.values, minlength=len(self.item_ids))
-        words = np.where(taken > 0, np.cumsum(taken > 0), 0)  # 0: never taken
+        drawn = np.zeros(len(self.item_ids), dtype=bool)
+        drawn[sampler.context.works] = True
+        words = np.where(taken > 0, 1 + np.cumsum(taken > 0), drawn)
         first = int(generator(seed, "weights").integers(2**63))
         self.network = YouTubeNetwork(bank.dim, int(words.max()) + 1, settings, first).to(bank.mean.device)
-        background = Background(taken, self.scorable, settings.background)
+        background = Background(taken, drawn, settings.background)
         ages = ExampleAges(histories)
         examples = _Examples(self.network, bank, words, background, ages, settings.negatives)
 
