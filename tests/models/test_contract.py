@@ -10,7 +10,9 @@ from vasari.testing import ANSWERS, CHECKS
 
 BRIEF = {"epochs": 2, "triples_per_epoch": 2000, "batch_size": 500, "learning_rate": 1e-3}
 QUICK = {
-    "ACF": BRIEF | {"dim": 16, "attention_dim": 8, "channels": 8},
+    "ACF": BRIEF
+    | {"dim": 16, "attention_dim": 8, "channels": 8, "epochs": 3, "triples_per_epoch": 4000}
+    | {"batch_size": 200, "learning_rate": 1e-2},
     "BPR": BRIEF,
     "CuratorNet": BRIEF,
     "DVBPR": BRIEF
@@ -22,8 +24,12 @@ EXEMPT = {("Oracle", "save_and_load"): "it knows the answers of one evaluation o
 
 # The known answers that a model finds with its quick settings; nothing is asked of the others.
 SOLVES = [
+    ("ACF", "style_neighbours"),
+    ("ACF", "style_taste"),
+    ("ACF", "checkerboard"),
     ("CuratorNet", "style_neighbours"),
     ("CuratorNet", "style_taste"),
+    ("DVBPR", "style_neighbours"),
     ("EASE", "style_neighbours"),
     ("EASE", "style_taste"),
     ("EASE", "checkerboard"),
