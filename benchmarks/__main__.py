@@ -19,7 +19,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 NO_BENCHMARK = {"__main__", "__init__", "timing"}
-STUDIES = {"guided_or_not", "simulated_collectors"}  # of quality, not of speed: run by name
+STUDIES = {"guided_or_not", "presets", "simulated_collectors"}  # of quality, not of speed: run by name
 PACKAGES = ("numpy", "torch", "polars")
 
 

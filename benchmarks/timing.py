@@ -22,9 +22,11 @@ import numpy as np
 import torch
 
 
-def medians(sides: Mapping[str, Callable[[], Any]], repeats: int = 5) -> dict[str, float]:
+def medians(
+    sides: Mapping[str, Callable[[], Any]], repeats: int = 5, warm_up: bool = True
+) -> dict[str, float]:
     """Seconds of each side: one warm-up, then the median of `repeats` rounds over all sides in turn."""
-    for run in sides.values():
+    for run in sides.values() if warm_up else ():
         run()
     taken: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(repeats):

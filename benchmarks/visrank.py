@@ -1,0 +1,139 @@
+"""VisRank's maximum for everybody: a frame of all cosines as the tutorial builds it, against Vasari.
+
+    python -m benchmarks.visrank [--sizes 13297,50000] [--json]
+
+2,378 users with 1 to 10 works, 2,048 features. The reference fills a pandas frame, items x items, with
+cosines in double precision, then takes every user's rows of it and their maximum (the tutorial takes columns,
+which is slower). Where a quarter of the memory does not hold the frame, a thousand of its rows are built and
+the time is multiplied by items / 1,000; users are timed on those rows. The floor is the product of the
+distinct works of all profiles with all items, at the speed of a large product.
+
+Memory is that of a process of its own which fits VisRank and scores everybody, tile by tile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from benchmarks.support.gallery import DIM, ITEMS, LONGEST, USERS
+from benchmarks.timing import (
+    bar,
+    compared,
+    in_subprocess,
+    medians,
+    peak_memory,
+    peak_operations,
+    report,
+    seconds,
+)
+
+from vasari.core.machine import usable_memory
+from vasari.data.ragged import Ragged
+from vasari.models.bank import FeatureBank
+from vasari.models.pooling import Looks, Pooling
+
+ROWS = 1_000  # of the frame, where it is not built whole
+TILE = 256  # users scored at once, as `Recommender.recommend` does
+LARGE = 50_000
+
+
+def make(items: int) -> tuple[np.ndarray, Ragged]:
+    """Features, shape (items, DIM), and the profiles."""
+    rng = np.random.default_rng(0)
+    features = rng.random((items, DIM), dtype=np.float32)
+    lengths = np.minimum(rng.geometric(0.35, USERS), LONGEST)
+    return features, Ragged.from_rows([rng.choice(items, n, replace=False) for n in lengths])
+
+
+def cosines(features: np.ndarray, rows: int) -> pd.DataFrame:
+    """The first rows of the frame."""
+    wide = features.astype(np.float64)
+    unit = wide / np.linalg.norm(wide, axis=1, keepdims=True)
+    return pd.DataFrame(unit[:rows] @ unit.T)
+
+
+def frame_scores(frame: pd.DataFrame, profiles: Ragged) -> Iterator[np.ndarray]:
+    """Scores of all items, user by user."""
+    return (frame.loc[profile].max(axis=0).to_numpy() for profile in profiles)
+
+
+def vasari_scores(features: np.ndarray, profiles: Ragged) -> Iterator[np.ndarray]:
+    """Scores of all items for some users at a time."""
+    looks = Looks(FeatureBank.fit(features, np.arange(len(features)), "none"))
+    for start in range(0, len(profiles), TILE):
+        part = profiles.slice(start, min(start + TILE, len(profiles)))
+        yield looks.scores(part, None, Pooling("max", 1))
+
+
+def exhaust(scores: Iterator[np.ndarray]) -> None:
+    for _ in scores:
+        pass
+
+
+def one_size(items: int, speed: float) -> dict[str, float | str]:
+    """Both sides once, and the floor."""
+    features, profiles = make(items)
+    whole = 8 * items * items < usable_memory() / 4
+    rows = items if whole else ROWS
+    held: list[pd.DataFrame] = []
+    build = seconds(lambda: held.append(cosines(features, rows))) * items / rows
+    asked = profiles if whole else Ragged.from_lengths(profiles.values % rows, profiles.lengths)
+    taken = medians(
+        {
+            "users": lambda: exhaust(frame_scores(held[0], asked)),
+            "vasari": lambda: exhaust(vasari_scores(features, profiles)),
+        },
+        repeats=1,
+        warm_up=False,
+    )
+    few = asked.slice(0, 8)
+    theirs, ours = np.stack(list(frame_scores(held[0], few))), next(vasari_scores(features, few))
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    floor = 2 * len(np.unique(profiles.values)) * items * DIM / speed
+    how = "whole" if whole else f"{ROWS:,} rows built, the others reckoned"
+    what = f"{items:,} items (frame: {how})"
+    return compared(what, build + taken["users"], taken["vasari"], floor)
+
+
+def memory(items: int) -> int:
+    """Bytes that this process held at most."""
+    exhaust(vasari_scores(*make(items)))
+    return peak_memory()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sizes", default=f"{ITEMS},{LARGE}")
+    parser.add_argument("--memory-of", type=int, help="score everybody at this size and print the bytes held")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if options.memory_of:
+        print(json.dumps(memory(options.memory_of)))
+        return
+    sizes = [int(size) for size in options.sizes.split(",")]
+    held = {size: in_subprocess("benchmarks.visrank", "--memory-of", str(size)) / 1e9 for size in sizes}
+    speed = peak_operations()
+    comparisons = [one_size(size, speed) for size in sizes]
+    largest = max(sizes)
+    bars = [
+        bar(f"speed at {largest:,} items", comparisons[sizes.index(largest)]["ratio"], "times", ">=", 20),
+        bar(f"memory at {largest:,} items", held[largest], "GB", "<=", 2),
+    ]
+    frames = {size: 8 * size * size / 1e9 for size in sizes}
+    report(
+        "visrank",
+        comparisons,
+        bars,
+        options.json,
+        gigabytes={"vasari": held, "frame of the tutorial": frames},
+    )
+
+
+if __name__ == "__main__":
+    main()
