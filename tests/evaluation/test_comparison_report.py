@@ -96,6 +96,19 @@ def test_a_reference_is_named_and_an_untuned_page_has_no_tuning(tmp_path, found)
     assert "tuning" not in page.ids
 
 
+@pytest.mark.parametrize("models", [["Popularity"], ["Oracle"], ["Popularity", "Oracle"]])
+def test_where_nothing_is_compared_the_rest_is_shown(tmp_path, data, models):
+    specs = [ModelSpec(model=name) for name in models]
+    alone = run(Plan(models=specs, seeds=[0], metric="rr", ks=[5]), data, {})
+    assert alone.best == models[0]
+    assert alone.compare_with().is_empty()
+    assert "1 seed" in str(alone)
+    _, page = page_of(tmp_path, alone)
+    assert "differences" not in page.ids
+    assert findings(alone)[0].startswith(models[0])
+    assert len(findings(alone)) == 1
+
+
 def test_same_comparison_same_page(tmp_path, found):
     when = datetime(2025, 1, 2, tzinfo=timezone.utc)
     first, _ = page_of(tmp_path, found, created=when)

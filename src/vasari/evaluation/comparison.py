@@ -243,7 +243,7 @@ class ModelComparison:
         tuned = f", {self.trials} trials a model" if any(one.trials for one in self.competitors) else ""
         return (
             f"{self.data_name}, {self.protocol}, {self.counts['users_ranked']} users, "
-            f"{len(self.seeds)} seeds{tuned}"
+            f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}{tuned}"
         )
 
     @property
