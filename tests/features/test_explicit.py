@@ -100,6 +100,24 @@ def test_naturalness_of_one_hue(hue, typical, deviation):
     assert features(picture)["naturalness"] == pytest.approx(0.7 * wanted, abs=5e-3)
 
 
+@pytest.mark.parametrize(
+    ("colour", "saturation", "typical", "deviation"),
+    [
+        ((160, 125, 100), 60 / 250, 0.76, 0.52),  # hue 25, the first of skin
+        ((150, 160, 100), 60 / 250, 0.76, 0.52),  # hue 70, the last of skin
+        ((125, 160, 100), 60 / 250, 0.81, 0.53),  # hue 95, the first of grass
+        ((100, 160, 115), 60 / 250, 0.81, 0.53),  # hue 135, the last of grass
+        ((100, 155, 160), 60 / 250, 0.43, 0.22),  # hue 185, the first of sky
+        ((120, 100, 160), 60 / 250, 0.43, 0.22),  # hue 260, the last of sky
+        ((61, 51, 41), 20 / 102, 0.76, 0.52),  # lightness .2 counts
+        ((88, 80, 72), None, None, 1),  # saturation .1 does not
+    ],
+)
+def test_the_ends_of_a_band_belong_to_it(colour, saturation, typical, deviation):
+    wanted = 0 if typical is None else math.exp(-0.5 * ((saturation - typical) / deviation) ** 2)
+    assert features(plain(colour))["naturalness"] == pytest.approx(wanted, rel=1e-6)
+
+
 def slow_features(pixels):
     height, width, _ = pixels.shape
     n = height * width

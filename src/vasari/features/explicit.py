@@ -24,11 +24,14 @@ Their scales differ by orders of magnitude: compare them by cosine only after z-
 
 from __future__ import annotations
 
+import functools
+import math
+
 import numpy as np
 import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8]
-Plane = npt.NDArray[np.float64]
+Whole = npt.NDArray[np.int32]
 
 NAMES = (
     "brightness",
@@ -51,6 +54,8 @@ BANDS = {
 def explicit_features(pixels: Pixels) -> npt.NDArray[np.float32]:
     """Compute the eight features of one picture, in the order of `NAMES`.
 
+    Sums are taken over whole numbers, so nothing but a last division is rounded.
+
     Parameters
     ----------
     pixels
@@ -60,63 +65,80 @@ def explicit_features(pixels: Pixels) -> npt.NDArray[np.float32]:
     -------
     Shape (8,).
     """
-    rgb = pixels.reshape(-1, 3) / 255.0  # (height, width, 3) -> (pixels, 3)
+    planes = np.ascontiguousarray(pixels.reshape(-1, 3).T)  # (height, width, 3) -> (3, pixels)
+    high, low = planes.max(axis=0), planes.min(axis=0)
     grey = luminance(pixels)  # (height, width)
-    intensity = grey / 255_000.0
-    n = intensity.size
-    red, green, blue = rgb.T
-    rg, yb = red - green, (red + green) / 2 - blue
+    n = grey.size
     shades = np.bincount(((grey + 500) // 1000).ravel(), minlength=256) / n
     shades = shades[shades > 0]
+    red, green, blue = planes.astype(np.int32)
+    mean_rg, var_rg = _moments(red - green)
+    mean_yb, var_yb = _moments(red + green - 2 * blue)  # twice yb
+    mean_grey, var_grey = _moments(grey.ravel())
     values = (
-        intensity.mean(),
-        np.ptp(rgb, axis=1).mean(),
-        _sharpness(intensity),
-        np.square(intensity - intensity.mean()).sum() / max(n - 1, 1),
-        np.square(rgb - rgb.mean(axis=0)).sum() / n,
-        np.sqrt(rg.var() + yb.var()) + 0.3 * np.sqrt(rg.mean() ** 2 + yb.mean() ** 2),
-        _naturalness(rgb),
+        mean_grey / 255_000,
+        (int(high.sum()) - int(low.sum())) / (255 * n),
+        _sharpness(grey),
+        var_grey / 255_000**2 * n / max(n - 1, 1),
+        sum(_moments(plane)[1] for plane in (red, green, blue)) / 255**2,
+        (math.sqrt(var_rg + var_yb / 4) + 0.3 * math.hypot(mean_rg, mean_yb / 2)) / 255,
+        _naturalness(red, green, blue, high, low),
         abs((shades * np.log2(shades)).sum()),  # abs instead of a minus: one shade alone is 0, not -0
     )
     return np.array(values, dtype=np.float32)
 
 
-def luminance(pixels: Pixels) -> npt.NDArray[np.int64]:
+def luminance(pixels: Pixels) -> Whole:
     """299 R + 587 G + 114 B in whole numbers, so that equal greys are equal; shape (height, width)."""
-    return pixels.astype(np.int64) @ np.array([299, 587, 114])
+    wide = pixels.astype(np.int32)
+    return 299 * wide[..., 0] + 587 * wide[..., 1] + 114 * wide[..., 2]
 
 
-def _sharpness(intensity: Plane) -> float:
-    around = np.lib.stride_tricks.sliding_window_view(np.pad(intensity, 1, mode="edge"), (3, 3))
-    mean = around.mean(axis=(2, 3))
-    cross = around[..., 0, 1] + around[..., 1, 0] + around[..., 1, 2] + around[..., 2, 1]
-    edges = np.abs(4 * intensity - cross)
-    return float(np.divide(edges, mean, out=np.zeros_like(mean), where=mean > 0).mean())
+def _moments(values: Whole) -> tuple[float, float]:
+    """Mean and variance of a row of whole numbers."""
+    long = values.astype(np.int64)
+    n, total, squares = len(long), int(long.sum()), int(long @ long)
+    return total / n, (n * squares - total * total) / (n * n)
 
 
-def _naturalness(rgb: Plane) -> float:
-    high, low = rgb.max(axis=1), rgb.min(axis=1)
-    lightness, span = (high + low) / 2, high - low
-    # Saturation of HSL; the divisor is 0 for black and white only, which have no colour.
-    room = 1 - np.abs(2 * lightness - 1)
-    saturation = np.divide(span, room, out=np.zeros_like(span), where=span > 0)
-    coloured = (lightness >= 0.2) & (lightness <= 0.8) & (saturation > 0.1)
-    hue = _hue(rgb[coloured], high[coloured], span[coloured])
+def _sharpness(grey: Whole) -> float:
+    wide = np.pad(grey, 1, mode="edge")
+    rows = wide[:-2] + wide[1:-1] + wide[2:]  # three above each other: (height, width + 2)
+    around = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+    # rows holds the pixel itself and the two above and below it.
+    edges = np.abs(5 * grey - rows[:, 1:-1] - wide[1:-1, :-2] - wide[1:-1, 2:])
+    # |L| over a ninth of the nine; where these are all 0, so is L.
+    return float(9 * (edges / np.maximum(around, 1)).mean())
+
+
+@functools.cache
+def _saturations() -> npt.NDArray[np.float64]:
+    """HSL saturation by 256 * highest + lowest of R, G, B; 0 where the pixel is in no band."""
+    high, low = np.divmod(np.arange(2**16), 256)
+    span, twice_lightness = np.maximum(high - low, 0), high + low  # of 255 and of 510
+    room = 255 - np.abs(twice_lightness - 255)  # 0 for black and white only, which have no colour
+    coloured = (twice_lightness >= 102) & (twice_lightness <= 408) & (10 * span > room)
+    return np.divide(span, room, out=np.zeros(len(span)), where=coloured)
+
+
+def _naturalness(red: Whole, green: Whole, blue: Whole, high: Pixels, low: Pixels) -> float:
+    saturation = _saturations()[high.astype(np.int32) << 8 | low]
+    coloured = np.flatnonzero(saturation)
     saturation = saturation[coloured]
+    span = (high - low)[coloured].astype(np.int32)
+    turn = _hue_times_span(red[coloured], green[coloured], blue[coloured], high[coloured], span)
     total = 0.0
     for first, last, typical, deviation in BANDS.values():
-        band = saturation[(hue >= first) & (hue <= last)]
+        band = saturation[(turn >= first * span) & (turn <= last * span)]
         if band.size:
-            total += band.size / len(rgb) * np.exp(-0.5 * ((band.mean() - typical) / deviation) ** 2)
+            total += band.size / len(red) * np.exp(-0.5 * ((band.mean() - typical) / deviation) ** 2)
     return float(total)
 
 
-def _hue(rgb: Plane, high: Plane, span: Plane) -> Plane:
-    """Hue in degrees, 0 to 360, of pixels that have a colour, shape (pixels,)."""
-    red, green, blue = rgb.T
-    sixth = np.select(
-        [high == red, high == green],
-        [(green - blue) / span % 6, (blue - red) / span + 2],
-        (red - green) / span + 4,
-    )
-    return 60.0 * sixth
+def _hue_times_span(red: Whole, green: Whole, blue: Whole, high: Pixels, span: Whole) -> Whole:
+    """Hue in degrees, 0 to 360, times max - min: a whole number for any pixel that has a colour."""
+    from_red = 60 * (green - blue)
+    from_red += 360 * span * (from_red < 0)
+    from_green = 60 * (blue - red) + 120 * span
+    from_blue = 60 * (red - green) + 240 * span
+    return np.where(high == red, from_red, np.where(high == green, from_green, from_blue))

@@ -42,9 +42,9 @@ def lbp_histogram(pixels: Pixels) -> npt.NDArray[np.float32]:
     grey = luminance(pixels)
     height, width = grey.shape
     wide = np.pad(grey, 1, mode="edge")
-    codes = np.zeros_like(grey)
+    codes = np.zeros(grey.shape, dtype=np.uint8)
     for bit, (down, right) in enumerate(CIRCLE):
         neighbour = wide[1 + down : 1 + down + height, 1 + right : 1 + right + width]
-        codes |= (neighbour >= grey).astype(np.int64) << bit
-    counts = np.bincount(_BIN_OF[codes.ravel()], minlength=BINS)
+        codes |= (neighbour >= grey).view(np.uint8) << bit
+    counts = np.bincount(_BIN_OF, weights=np.bincount(codes.ravel(), minlength=256), minlength=BINS)
     return (counts / counts.sum()).astype(np.float32)
