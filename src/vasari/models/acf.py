@@ -280,11 +280,8 @@ class ACF(Recommender[ACFSettings]):
             len(self.user_ids), len(self.item_ids), maps.channels, settings.dim, settings.attention_dim, first
         )
         self._scorer = _TripleScorer(network.to(device), maps, device)
-        self.history = learn(self, inputs, settings, self._scorer, sampler, cases, self._validation_scores)
+        self.history = learn(self, inputs, settings, self._scorer, sampler, cases, network.eval)
         self._scorer = _TripleScorer(network.cpu(), maps, torch.device("cpu"))
-
-    def _validation_scores(self, profiles: Ragged, user_ids: Sequence[str | None]) -> FloatArray:
-        return self._score(profiles, user_ids, None)
 
     # ------------------------------------------------------------------ scoring
 

@@ -332,11 +332,7 @@ class CuratorNet(Recommender[CuratorNetSettings]):
             self.network.start_from_looks(bank.take(torch.from_numpy(np.sort(some)).to(device)), first)
         scorer = _TripleScorer(self.network, bank, device, settings.dropout)
 
-        def score(profiles: Ragged, _: Sequence[str | None]) -> FloatArray:
-            self._remember(bank)
-            return self._score(profiles, (), None)
-
-        self.history = learn(self, inputs, settings, scorer, sampler, cases, score)
+        self.history = learn(self, inputs, settings, scorer, sampler, cases, lambda: self._remember(bank))
         self._finish(bank)
 
     def adopt(self, network: CuratorNetwork, data: Dataset, features: FeatureTable) -> Self:

@@ -37,7 +37,6 @@ from torch import Tensor, nn
 from vasari.core.devices import choose_device
 from vasari.core.errors import UsageError
 from vasari.core.seeds import generator
-from vasari.data.ragged import Ragged
 from vasari.features.decode import Pixels
 from vasari.features.fingerprint import Preprocessing
 from vasari.features.pixels import PixelTable, decode_all
@@ -192,13 +191,9 @@ class DVBPR(VectorModel[DVBPRSettings]):
         nn.init.uniform_(scorer.theta, 0, START, generator=torch.Generator().manual_seed(first))
         scorer.to(device)
 
-        def score(profiles: Ragged, user_ids: Sequence[str | None]) -> FloatArray:
-            self._remember(scorer)
-            return self._score(profiles, user_ids, None)
-
         # The penalty decays the network's weights; Adam would decay users that a batch does not touch.
         plain = replace(settings, weight_decay=0.0)
-        self.history = learn(self, inputs, plain, scorer, sampler, cases, score)
+        self.history = learn(self, inputs, plain, scorer, sampler, cases, lambda: self._remember(scorer))
         scorer.train()  # the best epoch's weights are back: look anew
         self._remember(scorer)
         self.network.cpu()

@@ -257,11 +257,15 @@ class FactorModel(VectorModel[T]):
         drawn[sampler.context.works] = True
         taken[histories.items.values] = True
 
-        def score(profiles: Ragged, user_ids: Sequence[str | None]) -> FloatArray:
-            self._remember(network, drawn, taken)
-            return self._score(profiles, user_ids, None)
-
-        self.history = learn(self, inputs, self.settings, network, sampler, cases, score)
+        self.history = learn(
+            self,
+            inputs,
+            self.settings,
+            network,
+            sampler,
+            cases,
+            lambda: self._remember(network, drawn, taken),
+        )
         self._remember(network, drawn, taken)
 
     @torch.inference_mode()

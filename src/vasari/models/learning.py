@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import nn
 
 from vasari.data.cases import Cases
-from vasari.metrics.ranks import Score
-from vasari.models.base import FitInputs, Recommender
+from vasari.data.ragged import Ragged
+from vasari.models.base import FitInputs, FloatArray, Recommender
 from vasari.models.validation import Validator
 from vasari.sampling.sampler import Sampler
 from vasari.sampling.triples import Triples
@@ -29,7 +29,7 @@ def learn(
     network: nn.Module,
     sampler: Sampler,
     hidden: Cases,
-    score: Score,
+    prepare: Callable[[], object],
 ) -> list[dict[str, float]]:
     """Train `network` in place and leave it at its best epoch; returns the record of every epoch.
 
@@ -45,14 +45,17 @@ def learn(
         Draws the triples, from what is not hidden.
     hidden
         Cases that choose the epoch; without any, all epochs are run and the last is kept.
-    score
-        Scores of the network as it stands for profiles and users of `hidden`.
+    prepare
+        Brings the model up to date with the network, so that it can score; called once a validation.
     """
 
     def batches(epoch: int, triples: int = settings.triples_per_epoch) -> Iterator[Triples]:
         size = settings.batch_size
         for number, start in enumerate(range(0, triples, size)):
             yield sampler.batch(inputs.seed, epoch, number, min(size, triples - start))
+
+    def score(profiles: Ragged, user_ids: list[str]) -> FloatArray:
+        return model._score(profiles, user_ids, None)
 
     def accuracy() -> float:
         triples = min(VALIDATION_TRIPLES, math.ceil(settings.triples_per_epoch / 10))
@@ -61,7 +64,7 @@ def learn(
     run = train(
         network,
         batches,
-        Validator(hidden, score, accuracy) if len(hidden) else None,
+        Validator(hidden, prepare, score, accuracy) if len(hidden) else None,
         settings,
         seed=inputs.seed,
         checkpoints=inputs.checkpoints,

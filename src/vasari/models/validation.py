@@ -56,6 +56,8 @@ class Validator:
     ----------
     cases
         The hidden baskets.
+    prepare
+        Brings what `score` reads up to date with the network: called once a validation.
     score
         The model's scores for some profiles.
     accuracy
@@ -63,11 +65,13 @@ class Validator:
     """
 
     cases: Cases
+    prepare: Callable[[], object]
     score: Score
     accuracy: Callable[[], float]
 
     def __call__(self) -> dict[str, float]:
         """AUC, reciprocal rank, nDCG@20 and recall@20 of the hidden baskets, and the triple accuracy."""
+        self.prepare()
         ranks = rank_cases(self.score, self.cases)
         values = measure(ranks, ks=(20,))
         shown = ("auc", "rr", "ndcg@20", "recall@20")

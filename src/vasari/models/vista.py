@@ -252,12 +252,16 @@ class Vista(Recommender[VistaSettings]):
         refused[sampler.context.works] = True
         refused[histories.items.values] = False
 
-        def score(profiles: Ragged, user_ids: Sequence[str | None]) -> FloatArray:
-            self._remember(bank, artists, refused)
-            return self._score(profiles, user_ids, None)
-
         # The network's penalty decays the matrices; Adam would decay rows that a batch does not touch.
-        self.history = learn(self, inputs, replace(settings, weight_decay=0.0), scorer, sampler, cases, score)
+        self.history = learn(
+            self,
+            inputs,
+            replace(settings, weight_decay=0.0),
+            scorer,
+            sampler,
+            cases,
+            lambda: self._remember(bank, artists, refused),
+        )
         self._remember(bank, artists, refused)
         self.network.cpu()
         self.mean, self.std = bank.mean.cpu(), bank.std.cpu()

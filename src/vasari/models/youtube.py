@@ -349,11 +349,9 @@ class YouTubeDNN(Recommender[YouTubeDNNSettings]):
         ages = ExampleAges(histories)
         examples = _Examples(self.network, bank, words, background, ages, settings.negatives)
 
-        def score(profiles: Ragged, _: Sequence[str | None]) -> FloatArray:
-            self._remember(bank, words)
-            return self._score(profiles, (), None)
-
-        self.history = learn(self, inputs, settings, examples, sampler, cases, score)
+        self.history = learn(
+            self, inputs, settings, examples, sampler, cases, lambda: self._remember(bank, words)
+        )
         self._remember(bank, words)
         self.network.cpu()
         self.mean, self.std = bank.mean.cpu(), bank.std.cpu()
