@@ -17,6 +17,7 @@ QUICK = {
     "CuratorNet": BRIEF,
     "DVBPR": BRIEF
     | {"triples_per_epoch": 600, "backbone": "test_efficientnet", "image_size": 32, "factors": 8},
+    "VBPR": BRIEF,
     "Vista": BRIEF,
     "YouTubeDNN": BRIEF | {"embedding": 16, "layers": (32, 16), "negatives": 64},
 }
@@ -36,6 +37,8 @@ SOLVES = [
     ("ItemKNN", "style_neighbours"),
     ("ItemKNN", "style_taste"),
     ("ItemKNN", "checkerboard"),
+    ("LinearMap", "style_neighbours"),
+    ("LinearMap", "style_taste"),
     ("VisRank", "style_neighbours"),
     ("VisRank", "style_taste"),
 ]

@@ -7,12 +7,14 @@ from vasari.models.dvbpr import DVBPR
 from vasari.models.ease import EASE
 from vasari.models.hybrid import Hybrid
 from vasari.models.itemknn import ItemKNN
+from vasari.models.linearmap import LinearMap
 from vasari.models.oracle import Oracle
 from vasari.models.popularity import Popularity
 from vasari.models.pretrained import load
 from vasari.models.random import Random
 from vasari.models.registry import list_models, model_class, register
 from vasari.models.tutorial import load_tutorial_checkpoint
+from vasari.models.vbpr import VBPR
 from vasari.models.visrank import VisRank
 from vasari.models.vista import Vista
 from vasari.models.youtube import YouTubeDNN
@@ -22,9 +24,11 @@ __all__ = [
     "BPR",
     "DVBPR",
     "EASE",
+    "VBPR",
     "CuratorNet",
     "Hybrid",
     "ItemKNN",
+    "LinearMap",
     "Oracle",
     "Popularity",
     "Random",

@@ -23,7 +23,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -233,7 +233,7 @@ class VectorModel(Recommender[S]):
     def _arrays(self) -> Arrays:
         return {"item_vectors": self.item_vectors, "user_vectors": self.trained_users}
 
-    def _restore(self, arrays: dict[str, Any]) -> None:
+    def _restore(self, arrays: Arrays) -> None:
         self.item_vectors, self.trained_users = arrays["item_vectors"], arrays["user_vectors"]
 
 

@@ -1,0 +1,267 @@
+"""LinearMap: collaborative factors of works, predicted from their pictures by a linear map.
+
+    1  min_{X, Y}  sum_{u, i} c_ui (p_ui - <x_u, y_i>)^2 + lambda (sum ||x_u||^2 + sum ||y_i||^2),
+       p_ui = 1 and c_ui = 1 + alpha where u took i, p_ui = 0 and c_ui = 1 elsewhere
+    2  min_{W, c}  sum_{i taken} ||y_i - W f_i - c||^2 + mu ||W||^2
+    3  v_i = y_i for works taken in training, W f_i + c for all others
+    4  x_u = (V^T V + alpha sum_{i in P_u} v_i v_i^T + lambda I)^-1 (1 + alpha) sum_{i in P_u} v_i
+       x_ui = <x_u, v_i>
+
+with V the works taken. Step 1 is Y. Hu, Y. Koren, C. Volinsky, "Collaborative Filtering for Implicit Feedback
+Datasets", ICDM 2008, by exact alternating least squares; step 4 is its user step. A linear map from
+attributes to factors (steps 2, 3) is Z. Gantner, L. Drumond, C. Freudenthaler, S. Rendle, L. Schmidt-Thieme,
+"Learning Attribute-to-Feature Mappings for Cold-Start Recommendations", ICDM 2010, there for BPR's factors.
+Here mu is the minimum of the generalised cross-validation error, on features standardised over the catalogue.
+
+A user is a profile: nothing is stored of people, and strangers are answered like everybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from vasari.core.errors import DataError, UsageError
+from vasari.core.seeds import generator
+from vasari.data.ragged import Ragged
+from vasari.models.bank import BLOCK, FeatureBank
+from vasari.models.base import Arrays, FitInputs, FloatArray, IntArray, Recommender
+from vasari.models.registry import register
+
+Doubles = npt.NDArray[np.float64]
+
+WARM = ("factors", "map")
+START = 0.1  # standard deviation of the works' factors at first
+PENALTIES = 10.0 ** np.arange(-3, 7.5, 0.5)  # candidates for mu
+
+
+@dataclass(frozen=True)
+class LinearMapSettings:
+    """Settings of LinearMap.
+
+    Attributes
+    ----------
+    factors
+        Length of y_i.
+    alpha
+        What having taken a work adds to the confidence.
+    regularisation
+        lambda. Where it exceeds 1 + alpha, users and works with a single interaction may vanish.
+    iterations
+        Of alternating least squares.
+    warm
+        ``"factors"``: works taken in training stand by their own factors, as in step 3; what people did says
+        more than a picture can. ``"map"``: all works stand by their pictures, so that works taken and new
+        ones are judged alike.
+    scale
+        ``"zscore"`` features per dimension over the catalogue, or ``"none"``.
+    """
+
+    factors: int = 16
+    alpha: float = 10.0
+    regularisation: float = 1.0
+    iterations: int = 10
+    warm: str = "factors"
+    scale: str = "zscore"
+
+    def __post_init__(self) -> None:
+        for name in ("factors", "iterations"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name}={getattr(self, name)} must be at least 1")
+        for name in ("alpha", "regularisation"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"{name}={getattr(self, name)} must be positive")
+        for name, known in (("warm", WARM), ("scale", ("zscore", "none"))):
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name}={getattr(self, name)!r} must be one of {known}")
+
+
+@register
+class LinearMap(Recommender[LinearMapSettings]):
+    """Factors from the log, and from the pictures where the log is silent; see the module's page.
+
+    Parameters
+    ----------
+    **settings
+        Fields of `LinearMapSettings`.
+
+    Attributes
+    ----------
+    item_vectors
+        What works are scored by: v_i, or W f_i + c of all works for ``warm="map"``; shape (items, factors).
+    """
+
+    name = "LinearMap"
+    Settings = LinearMapSettings
+    needs_features = True
+    item_vectors: FloatArray
+
+    # ------------------------------------------------------------------ learning
+
+    def _fit(self, inputs: FitInputs) -> None:
+        assert inputs.table is not None
+        settings = self.settings
+        taken = np.flatnonzero(self.popularity > 0)
+        first = generator(inputs.seed, "weights").normal(0, START, (len(taken), settings.factors))
+        log = Ragged(np.searchsorted(taken, self.profiles.values), self.profiles.offsets)
+        own = alternate(log, first, settings.alpha, settings.regularisation, settings.iterations)
+        bank = FeatureBank.fit(inputs.table.matrix, inputs.rows, settings.scale)
+        seen = self.scorable[taken]
+        if seen.sum() < 2:
+            raise DataError(
+                f"{inputs.data.name} has {seen.sum()} works that were taken and have a picture; {self.name} "
+                "needs two to relate pictures to factors"
+            )
+        self.weights, self.intercept = ridge(bank, taken[seen], own[seen])
+        self.mean, self.std = bank.mean.numpy(), bank.std.numpy()
+        mapped = np.zeros((len(bank), settings.factors), np.float32)
+        present = np.flatnonzero(bank.present)
+        for start in range(0, len(present), BLOCK):
+            block = present[start : start + BLOCK]
+            mapped[block] = self._map(bank.take(torch.from_numpy(block)).numpy())
+        self.profile_vectors = mapped.copy()
+        self.profile_vectors[taken] = own
+        self.gram = (own.T @ own).astype(np.float32)
+        self.item_vectors = self.profile_vectors if settings.warm == "factors" else mapped
+
+    def _map(self, features: FloatArray) -> FloatArray:
+        """W f + c, shape (n, factors)."""
+        return features @ self.weights.T + self.intercept
+
+    # ------------------------------------------------------------------ scoring
+
+    def user_vectors(self, profiles: Ragged, guests: FloatArray | None = None) -> FloatArray:
+        """x_u of some profiles (rows of `item_ids`, guests beyond), shape (profiles, factors)."""
+        settings, vectors = self.settings, self.profile_vectors
+        if guests is not None:
+            vectors = np.concatenate([vectors, self._guest_vectors(guests)])
+        solved = least_squares(profiles, vectors, self.gram, settings.alpha, settings.regularisation)
+        return solved.astype(np.float32)
+
+    def _guest_vectors(self, guests: FloatArray) -> FloatArray:
+        return self._map((np.asarray(guests, np.float32) - self.mean) / self.std)
+
+    def _score(
+        self, profiles: Ragged, user_ids: Sequence[str | None], guests: FloatArray | None
+    ) -> FloatArray:
+        return self.user_vectors(profiles, guests) @ self.item_vectors.T
+
+    def _similarity(self, items: IntArray, guests: FloatArray | None) -> FloatArray:
+        """Cosine of the item vectors."""
+        vectors = self.item_vectors
+        if guests is not None:
+            vectors = np.concatenate([vectors, self._guest_vectors(guests)])
+        unit = F.normalize(torch.from_numpy(vectors), dim=1)
+        return (unit[torch.from_numpy(items)] @ unit[: len(self.item_ids)].T).numpy()
+
+    # ------------------------------------------------------------------ files
+
+    def _arrays(self) -> Arrays:
+        arrays = {
+            "profile_vectors": self.profile_vectors,
+            "gram": self.gram,
+            "weights": self.weights,
+            "intercept": self.intercept,
+            "feature_mean": self.mean,
+            "feature_std": self.std,
+        }
+        return arrays if self.settings.warm == "factors" else arrays | {"item_vectors": self.item_vectors}
+
+    def _restore(self, arrays: Arrays) -> None:
+        self.profile_vectors, self.gram = arrays["profile_vectors"], arrays["gram"]
+        self.weights, self.intercept = arrays["weights"], arrays["intercept"]
+        self.mean, self.std = arrays["feature_mean"], arrays["feature_std"]
+        self.item_vectors = arrays.get("item_vectors", self.profile_vectors)
+
+
+def alternate(log: Ragged, items: Doubles, alpha: float, regularisation: float, iterations: int) -> Doubles:
+    """Factors of works by exact alternating least squares.
+
+    Parameters
+    ----------
+    log
+        The works of every user, numbered from 0, each at most once a user.
+    items
+        First values, shape (works, factors).
+
+    Returns
+    -------
+    y_i, shape (works, factors).
+    """
+    order = np.argsort(log.values, kind="stable")
+    takers = Ragged.from_lengths(log.row_of_value[order], np.bincount(log.values, minlength=len(items)))
+    for _ in range(iterations):
+        users = least_squares(log, items, items.T @ items, alpha, regularisation)
+        items = least_squares(takers, users, users.T @ users, alpha, regularisation)
+    return items
+
+
+def least_squares(
+    rows: Ragged,
+    others: npt.NDArray[np.floating],
+    gram: npt.NDArray[np.floating],
+    alpha: float,
+    penalty: float,
+) -> Doubles:
+    """X = (G + alpha sum v v^T + penalty I)^-1 (1 + alpha) sum v for every row (Hu et al. 2008, eq. 4).
+
+    Parameters
+    ----------
+    rows
+        Rows of `others` that each sum runs over.
+    others
+        v, shape (n, factors).
+    gram
+        G, the Gram matrix of all of the other side, shape (factors, factors).
+
+    Returns
+    -------
+    Shape (rows, factors).
+    """
+    base = gram.astype(np.float64) + penalty * np.eye(len(gram))
+    solved = np.zeros((len(rows), len(gram)))
+    for row, members in enumerate(rows):
+        taken = others[members].astype(np.float64)
+        solved[row] = np.linalg.solve(base + alpha * taken.T @ taken, (1 + alpha) * taken.sum(0))
+    return solved
+
+
+def ridge(bank: FeatureBank, items: IntArray, targets: Doubles) -> tuple[FloatArray, FloatArray]:
+    """W and c of step 2, with the mu of `PENALTIES` that has the least generalised cross-validation error.
+
+    GCV(mu) = n RSS(mu) / (n - df(mu))^2 with df = 1 + sum_k e_k / (e_k + mu), e the eigenvalues of the
+    scatter matrix of the centred features (Golub, Heath and Wahba 1979). Features are read in blocks; memory
+    is dim x dim.
+
+    Returns
+    -------
+    W, shape (factors, dim), and c, shape (factors,).
+    """
+    count, dim = len(items), bank.dim
+    centre = targets.mean(0)
+    total, scatter, cross = np.zeros(dim), np.zeros((dim, dim)), np.zeros((dim, targets.shape[1]))
+    for start in range(0, count, BLOCK):
+        part = slice(start, start + BLOCK)
+        features = bank.take(torch.from_numpy(items[part])).numpy().astype(np.float64)
+        total += features.sum(0)
+        scatter += features.T @ features
+        cross += features.T @ (targets[part] - centre)
+    mean = total / count
+    scatter -= count * np.outer(mean, mean)
+    values, basis = np.linalg.eigh(scatter)
+    values, turned = np.maximum(values, 0.0), basis.T @ cross  # (dim, factors)
+    spread = np.square(targets - centre).sum()
+    energy = np.square(turned).sum(1)
+    errors = [
+        (spread - (energy * (values + 2 * mu) / (values + mu) ** 2).sum())
+        / (count - 1 - (values / (values + mu)).sum()) ** 2
+        for mu in PENALTIES
+    ]
+    best = PENALTIES[int(np.argmin(errors))]
+    weights = np.ascontiguousarray((basis @ (turned / (values + best)[:, None])).T)  # (factors, dim)
+    return weights.astype(np.float32), (centre - weights @ mean).astype(np.float32)

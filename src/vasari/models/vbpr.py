@@ -1,0 +1,132 @@
+"""VBPR: matrix factorisation that also looks at the pictures.
+
+    x_ui = b_i + <gamma_u, gamma_i> + <theta_u, E f_i> + <beta', f_i>                        (eq. 4 without
+                                                                the terms of u alone, which cancel in x_uij)
+
+Source: R. He, J. McAuley, "VBPR: Visual Bayesian Personalized Ranking from Implicit Feedback", AAAI 2016.
+With w_u = [gamma_u, theta_u], v_i = [gamma_i, E f_i] and <beta', f_i> added to the bias this is a model of
+`vasari.models.factors`: loss, sampling, deviations and what is done for strangers and for works never taken
+stand there. To its penalty come lambda_E ||E||^2 / 2 and lambda_beta ||beta'||^2 / 2. Works never taken keep
+their visual terms, so new works are ranked by look.
+
+Two more deviations: features are standardised over the catalogue, and divided by the root of their
+number so that ||f_i|| is about 1 and one learning rate suits factors and E alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vasari.core.errors import UsageError
+from vasari.models.bank import FeatureBank
+from vasari.models.base import Arrays, BoolArray, FitInputs, FloatArray
+from vasari.models.factors import START, FactorModel, FactorNetwork, FactorSettings
+from vasari.models.registry import register
+
+SCALES = ("zscore", "none")
+
+
+@dataclass(frozen=True)
+class VBPRSettings(FactorSettings):
+    """Settings of VBPR; those of `FactorSettings` are inherited.
+
+    The authors' code divides by ten what it takes for gamma_j, Cornac for b_j: `lambda_negative` and
+    `lambda_negative_bias` say either. The paper's equations, and the defaults, treat i and j alike.
+
+    Attributes
+    ----------
+    visual_factors
+        Length of theta_u and E f_i.
+    lambda_looks, lambda_visual_bias
+        lambda_E and lambda_beta.
+    scale
+        ``"zscore"`` features per dimension over the catalogue, or ``"none"``.
+    """
+
+    learning_rate: float = 2e-3
+    visual_factors: int = 20
+    lambda_looks: float = 0.003
+    lambda_visual_bias: float = 0.01
+    scale: str = "zscore"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.visual_factors < 1:
+            raise UsageError(f"visual_factors={self.visual_factors} must be at least 1")
+        if self.scale not in SCALES:
+            raise UsageError(f"scale={self.scale!r} must be one of {SCALES}")
+
+
+class VBPRNetwork(FactorNetwork):
+    """The parameters; `looks` holds the rows of E and, last, beta', shape (visual_factors + 1, dim)."""
+
+    def __init__(
+        self, users: int, items: int, bank: FeatureBank, settings: VBPRSettings, seed: int = 0
+    ) -> None:
+        super().__init__(users, items, settings.factors + settings.visual_factors, settings, seed)
+        self.bank = bank
+        self.lambdas = settings.lambda_looks, settings.lambda_visual_bias
+        self.looks = nn.Linear(bank.dim, settings.visual_factors + 1, bias=False)
+        nn.init.normal_(self.looks.weight, 0, START, generator=self.random)
+        nn.init.zeros_(self.looks.weight[-1])
+
+    def item_terms(self, factors: Tensor, biases: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
+        """[gamma_i, E f_i] and b_i + <beta', f_i>."""
+        seen = self.looks(self.bank.take(items) * self.bank.dim**-0.5)  # (n, visual_factors + 1)
+        return torch.cat([factors, seen[:, :-1]], dim=1), biases + seen[:, -1]
+
+    def matrix_penalty(self) -> Tensor:
+        """lambda_E ||E||^2 + lambda_beta ||beta'||^2."""
+        squares = self.looks.weight.square().sum(1)
+        return self.lambdas[0] * squares[:-1].sum() + self.lambdas[1] * squares[-1]
+
+
+@register
+class VBPR(FactorModel[VBPRSettings]):
+    """VBPR (He and McAuley 2016); see the module's page for the equation.
+
+    Parameters
+    ----------
+    **settings
+        Fields of `VBPRSettings`, for example ``visual_factors=10``.
+    """
+
+    name = "VBPR"
+    Settings = VBPRSettings
+    needs_features = True
+
+    # ------------------------------------------------------------------ learning
+
+    def _network(self, inputs: FitInputs, device: torch.device, seed: int) -> VBPRNetwork:
+        assert inputs.table is not None
+        bank = FeatureBank.fit(inputs.table.matrix, inputs.rows, self.settings.scale).to(device)
+        return VBPRNetwork(len(self.user_ids), len(self.item_ids), bank, self.settings, seed)
+
+    def _remember(self, network: FactorNetwork, drawn: BoolArray, taken: BoolArray) -> None:
+        super()._remember(network, drawn, taken)
+        assert isinstance(network, VBPRNetwork)
+        bank = network.bank
+        self.looks = network.looks.weight.detach().cpu().numpy() * bank.dim**-0.5
+        self.mean, self.std = bank.mean.cpu().numpy(), bank.std.cpu().numpy()
+
+    # ------------------------------------------------------------------ scoring
+
+    def _guest_vectors(self, guests: FloatArray) -> FloatArray:
+        """[0, E f, <beta', f>]: a picture that nobody could take."""
+        scaled = (np.asarray(guests, np.float32) - self.mean) / self.std
+        unknown = np.zeros((len(guests), self.settings.factors), np.float32)
+        return np.column_stack([unknown, scaled @ self.looks.T])
+
+    # ------------------------------------------------------------------ files
+
+    def _arrays(self) -> Arrays:
+        own = {"looks": self.looks, "feature_mean": self.mean, "feature_std": self.std}
+        return super()._arrays() | own
+
+    def _restore(self, arrays: Arrays) -> None:
+        super()._restore(arrays)
+        self.looks, self.mean, self.std = (arrays[name] for name in ("looks", "feature_mean", "feature_std"))
