@@ -17,6 +17,7 @@ QUICK = {
     "CuratorNet": BRIEF,
     "DVBPR": BRIEF
     | {"triples_per_epoch": 600, "backbone": "test_efficientnet", "image_size": 32, "factors": 8},
+    "LinearMap": {"factors": 8},  # the galleries hold two to six tastes
     "VBPR": BRIEF,
     "Vista": BRIEF,
     "YouTubeDNN": BRIEF | {"embedding": 16, "layers": (32, 16), "negatives": 64},
