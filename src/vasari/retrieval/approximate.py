@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from vasari.core.errors import NotFoundError, UsageError
 from vasari.retrieval.search import FloatArray, check_search, exact_top_k
-from vasari.retrieval.topk import BoolArray, IntArray, top_k
+from vasari.retrieval.topk import BoolArray, IntArray
 
 BLOCK = 1 << 15  # vectors handed to the graph at a time
 _FEW = 0.1  # below this share of candidates a graph of all items is mostly in the way
@@ -128,16 +128,26 @@ class ApproximateIndex:
         """Ask the graph about the queries `rows` and write what it finds into `items` and `best`."""
         asked = queries[rows]
         lengths = np.linalg.norm(asked, axis=1, keepdims=True)
-        units = np.divide(asked, lengths, out=np.zeros_like(asked), where=lengths > 0)
-        found = self._graph.search(np.pad(units, ((0, 0), (0, 1))), min(wanted, len(self)))
+        units = np.zeros((len(rows), asked.shape[1] + 1), dtype=np.float32)
+        np.divide(asked, lengths, out=units[:, :-1], where=lengths > 0)
+        # Waking other threads takes longer than one query.
+        found = self._graph.search(units, min(wanted, len(self)), threads=0 if len(rows) > 1 else 1)
         keys = found.keys.reshape(len(rows), -1).astype(np.int64)  # (rows, wanted)
+        if len(rows) > 1:  # where a part of the graph is cut off, fewer may be found, and junk stands behind
+            keys[np.arange(keys.shape[1]) >= found.counts[:, None]] = len(self)
         keys.sort(axis=1)  # equal scores come in the order of the items
+        known = keys < len(self)
+        keys[~known] = 0
         vectors = np.asarray(self._vectors[keys], dtype=np.float32)  # (rows, wanted, dim)
         scores = np.matmul(vectors, asked[:, :, None])[:, :, 0]  # (rows, wanted)
-        allowed = None if masks is None else masks[rows[:, None], keys]
-        k = items.shape[1]
-        picked, best[rows] = top_k(scores, k, allowed)
-        items[rows] = np.where(picked < 0, -1, np.take_along_axis(keys, np.maximum(picked, 0), axis=1))
+        if masks is not None:
+            known &= masks[rows[:, None], keys]
+        scores[~known] = -np.inf
+        order = np.argsort(-scores, axis=1, kind="stable")[:, : items.shape[1]]
+        lines = np.arange(len(rows))[:, None]
+        values = scores[lines, order]
+        items[rows, : order.shape[1]] = np.where(values > -np.inf, keys[lines, order], -1)
+        best[rows, : order.shape[1]] = values
 
     def _search_exactly(
         self, queries: FloatArray, query: int, mask: BoolArray, items: IntArray, best: FloatArray
