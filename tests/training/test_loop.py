@@ -83,6 +83,17 @@ def test_the_best_epoch_by_held_out_ranking_is_kept():
     )
 
 
+def test_the_end_is_kept_where_that_is_asked():
+    settings = replace(SETTINGS, keep="last", lr_patience=9)
+    network, unwatched = Toy(), Toy()
+    run = train(network, batches, by_epoch(VALUES), settings, seed=1)
+    assert run.best_epoch == settings.epochs
+    assert [entry["auc"] for entry in run.history] == VALUES
+    train(unwatched, batches, None, settings, seed=1)
+    for name, value in unwatched.state_dict().items():
+        assert torch.equal(value, network.state_dict()[name]), name
+
+
 def test_training_that_only_harms_is_undone():
     network = Toy()
     before = weights(network)

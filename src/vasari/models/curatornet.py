@@ -272,6 +272,7 @@ class CuratorNet(Recommender[CuratorNetSettings]):
             "fine_grained": 0.3,
             "dropout": 0.5,
             "average": True,
+            "keep": "last",
             "epochs": 6,
         }
         return cls(**(settings | changes))

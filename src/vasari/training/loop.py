@@ -79,6 +79,9 @@ class TrainingSettings:
     lr_factor, lr_patience, lr_threshold, min_learning_rate
         The learning rate is multiplied by `lr_factor` after more than `lr_patience` epochs in which the
         monitored metric rose by less than `lr_threshold` (relative); not below `min_learning_rate`.
+    keep
+        ``"best"``: the epoch with the best monitored metric. ``"last"``: the end of training, whatever the
+        metric says, for short budgets whose few validation users could not tell the epochs apart.
     average
         Judge and keep the mean of the weights at the ends of all epochs so far, not the last ones (Izmailov
         et al. 2018): little data, and with it noisy steps, harm it less.
@@ -99,6 +102,7 @@ class TrainingSettings:
     lr_patience: int = 2
     lr_threshold: float = 1e-4
     min_learning_rate: float = 1e-6
+    keep: str = "best"
     average: bool = False
     stop_patience: int = 12
     monitor: str = "auc"
@@ -111,6 +115,8 @@ class TrainingSettings:
             raise UsageError(f"learning_rate={self.learning_rate} must be positive")
         if self.weight_decay < 0:
             raise UsageError(f"weight_decay={self.weight_decay} must not be negative")
+        if self.keep not in ("best", "last"):
+            raise UsageError(f'keep={self.keep!r} must be "best" or "last"')
         pair_loss(self.loss)
 
 
@@ -284,7 +290,8 @@ class _State:
             entry["triples_per_second"] = self.settings.triples_per_epoch / max(seconds, 1e-9)
         self.run.history.append(entry)
         best = self.run.history[self.run.best_epoch]
-        if not metrics or self.epoch == 0 or metrics[monitor] > best[monitor]:
+        last = not metrics or self.settings.keep == "last"
+        if last or self.epoch == 0 or metrics[monitor] > best[monitor]:
             self.run.best_epoch = self.epoch
             self.best = _copy(self.network)
 
