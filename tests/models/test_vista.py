@@ -272,14 +272,17 @@ def test_a_stranger_is_folded_in_by_the_objective_of_training(fitted):
     assert not got[1, :width].any()  # nothing was taken after anything
 
 
-def test_works_never_taken_share_one_bias_and_works_added_later_have_none():
+def test_works_that_nobody_took_next_share_one_bias_and_works_added_later_have_none():
     data, table = style_gallery()
-    kept = data.interactions.frame.filter(~pl.col("item_id").is_in(["w003", "w050", "w051"]))
+    kept = data.interactions.frame.filter(~pl.col("item_id").is_in(["w003", "w050", "w051", "w052"]))
+    newcomer = kept.filter(pl.col("user_id") == "u01").head(1).with_columns(item_id=pl.lit("w052"))
+    kept = pl.concat([kept, newcomer.with_columns(user_id=pl.lit("newcomer"))])  # w052: only ever taken first
     later = pl.when(pl.col("item_id") == "w003").then(kept["timestamp"].max() + timedelta(days=1))
     catalogue = Catalogue(data.catalogue.frame.with_columns(added_at=later), None)
     model = Vista(validation_share=0.0, **QUICK).fit(Dataset(catalogue, Interactions(kept)), table)
-    never = np.setdiff1d(np.flatnonzero(model.popularity == 0), [3])
-    assert {50, 51} <= set(never.tolist())
+    rows = data.with_interactions(kept).histories
+    never = np.setdiff1d(np.arange(ITEMS), [3, *rows.items.values[rows.baskets > 0]])
+    assert {50, 51, 52} <= set(never.tolist())
     learnt, used = model.network.item_bias.detach().numpy(), model.item_bias.numpy()
     np.testing.assert_allclose(used[never], learnt[never].mean(), rtol=1e-5)
     assert len(set(learnt[never].tolist())) > 1

@@ -46,7 +46,7 @@ from vasari.core.errors import UsageError
 from vasari.core.seeds import generator
 from vasari.data.ragged import Ragged
 from vasari.models.base import Arrays, FitInputs, FloatArray, IntArray, Recommender
-from vasari.models.drawing import triple_sampler
+from vasari.models.drawing import Taught, triple_sampler
 from vasari.models.learning import learn
 from vasari.models.maps import SpatialMaps
 from vasari.models.registry import register
@@ -273,8 +273,8 @@ class ACF(Recommender[ACFSettings]):
         sampler = triple_sampler(
             data, histories, cases, inputs.table, inputs.rows, "uniform", settings.profile_cap, seed
         )
-        self.known = np.bincount(histories.items.values, minlength=len(self.item_ids)) > 0
-        self.known &= self.scorable
+        taught = Taught.by("uniform", sampler.context, len(self.item_ids))
+        self.known, self.taught = taught.taken, taught.users
         first = int(generator(seed, "weights").integers(2**63))
         network = ACFNetwork(
             len(self.user_ids), len(self.item_ids), maps.channels, settings.dim, settings.attention_dim, first
@@ -304,11 +304,12 @@ class ACF(Recommender[ACFSettings]):
         return scores
 
     def _users(self, user_ids: Sequence[str | None]) -> Tensor:
-        """Vector u of every user, the mean of all for those unknown; shape (len(user_ids), dim)."""
+        """Vector u of every user, the mean of all for those not trained; shape (len(user_ids), dim)."""
         vectors = self._scorer.network.user
-        rows = torch.from_numpy(self.user_ids.find([user or "" for user in user_ids]))
-        rows = rows.to(vectors.device)
-        return torch.where((rows >= 0)[:, None], vectors[rows], vectors.mean(0))
+        rows = self.user_ids.find([user or "" for user in user_ids])
+        known = torch.from_numpy((rows >= 0) & self.taught[rows]).to(vectors.device)
+        mean = vectors[torch.from_numpy(self.taught).to(vectors.device)].mean(0)
+        return torch.where(known[:, None], vectors[torch.from_numpy(rows).to(vectors.device)], mean)
 
     def _capped(self, profiles: Ragged) -> Ragged:
         cap = self.settings.profile_cap
@@ -393,7 +394,13 @@ class ACF(Recommender[ACFSettings]):
     def _arrays(self) -> Arrays:
         maps = self._scorer.maps
         weights = weight_arrays(self._scorer.network)
-        return {**weights, "maps": maps.maps, "map_rows": maps.rows, "known": self.known}
+        return {
+            **weights,
+            "maps": maps.maps,
+            "map_rows": maps.rows,
+            "known": self.known,
+            "taught": self.taught,
+        }
 
     def _restore(self, arrays: Arrays) -> None:
         maps = SpatialMaps(arrays["maps"], arrays["map_rows"])
@@ -401,7 +408,7 @@ class ACF(Recommender[ACFSettings]):
         hidden = len(arrays["network.works.content.bias"])
         network = ACFNetwork(users, items, maps.channels, dim, hidden)
         restore_weights(network, arrays)
-        self.known = arrays["known"]
+        self.known, self.taught = arrays["known"], arrays["taught"]
         self._scorer = _TripleScorer(network, maps, torch.device("cpu"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from vasari.sampling.context import SamplingContext
 from vasari.sampling.guidelines import Rules
 from vasari.sampling.leaks import verify_disjoint
 from vasari.sampling.sampler import Sampler
+from vasari.sampling.uniform import UNIFORM
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -102,6 +104,37 @@ def uniform_sampler(data: Dataset, histories: Histories, hidden: Cases, scorable
     context = SamplingContext(histories, clusters=np.where(drawn, 0, -1))
     # Nobody reads the profiles, so one work of each is enough.
     return Sampler(context, "uniform", profile_cap=1, rules=Rules(exclude_positive=False))
+
+
+@dataclass(frozen=True, eq=False)
+class Taught:
+    """Whom and what triples can teach: parameters of all others stay the noise they began as.
+
+    Attributes
+    ----------
+    users
+        People whom some triple is about, shape (users,).
+    taken
+        Works that can be positives, shape (items,).
+    refused
+        Works that can be negatives only, shape (items,); all that can be said of them is how often they
+        were drawn.
+    """
+
+    users: BoolArray
+    taken: BoolArray
+    refused: BoolArray
+
+    @classmethod
+    def by(cls, source: str, context: SamplingContext, n_items: int) -> Taught:
+        """Of ``"uniform"`` or ``"sequential"`` sampling."""
+        places = UNIFORM[source].starts(context)
+        users = np.zeros(context.n_users, dtype=bool)
+        taken, drawn = np.zeros((2, n_items), dtype=bool)
+        users[context.owner[places]] = True
+        taken[context.works[context.history.values[places]]] = True
+        drawn[context.works] = True
+        return cls(users, taken, drawn & ~taken)
 
 
 def _could_be_taken(data: Dataset, histories: Histories) -> BoolArray:

@@ -40,9 +40,9 @@ from vasari.core.seeds import generator
 from vasari.features.decode import Pixels
 from vasari.features.fingerprint import Preprocessing
 from vasari.features.pixels import PixelTable, decode_all
-from vasari.models.base import Arrays, FitInputs, FloatArray
+from vasari.models.base import Arrays, BoolArray, FitInputs, FloatArray
 from vasari.models.cnnf import CNN_F, image_network
-from vasari.models.drawing import uniform_sampler
+from vasari.models.drawing import Taught, uniform_sampler
 from vasari.models.factors import VectorModel, VectorSettings
 from vasari.models.learning import learn
 from vasari.models.registry import register
@@ -190,12 +190,15 @@ class DVBPR(VectorModel[DVBPRSettings]):
         scorer = _TripleScorer(self.network, len(self.user_ids), pictures, self.steps, settings)
         nn.init.uniform_(scorer.theta, 0, START, generator=torch.Generator().manual_seed(first))
         scorer.to(device)
+        taught = Taught.by("uniform", sampler.context, len(self.item_ids)).users
 
         # The penalty decays the network's weights; Adam would decay users that a batch does not touch.
         plain = replace(settings, weight_decay=0.0)
-        self.history = learn(self, inputs, plain, scorer, sampler, cases, lambda: self._remember(scorer))
+        self.history = learn(
+            self, inputs, plain, scorer, sampler, cases, lambda: self._remember(scorer, taught)
+        )
         scorer.train()  # the best epoch's weights are back: look anew
-        self._remember(scorer)
+        self._remember(scorer, taught)
         self.network.cpu()
 
     def _build(self, pretrained: bool, seed: int = 0) -> None:
@@ -204,9 +207,11 @@ class DVBPR(VectorModel[DVBPRSettings]):
             settings.backbone, pretrained, settings.image_size, settings.factors, seed
         )
 
-    def _remember(self, scorer: _TripleScorer) -> None:
+    def _remember(self, scorer: _TripleScorer, taught: BoolArray) -> None:
+        """Keep the vectors of all works, and of the people who were `taught`, shape (users,)."""
         self.item_vectors = F.pad(scorer.vectors(), (0, 1)).numpy()  # no bias
         self.trained_users = F.pad(scorer.theta.detach().cpu(), (0, 1), value=1.0).numpy()
+        self.trained_users[~taught] = 0.0
 
     # ------------------------------------------------------------------ scoring
 

@@ -13,7 +13,8 @@ to plain gradient descent, and the epoch is chosen by ranking hidden works.
 
 Who is answered how. A person of the training log has the vector learnt then, whatever profile is passed
 along: what they took since is learnt by the next `fit`. Anybody else is folded in from the profile
-(`vasari.models.foldin`). Works never taken in training were only ever drawn as negatives: h_i is set to 0
+(`vasari.models.foldin`), also people of the log whom no triple is about, as they took nothing that can be
+scored, or everything. Works never taken in training were only ever drawn as negatives: h_i is set to 0
 for them, and all share the mean of their biases. Works added after the end of the log were not drawn at
 all; for them both are 0, where the L2 terms alone leave them.
 """
@@ -35,8 +36,8 @@ from vasari.core.errors import UsageError
 from vasari.core.seeds import generator
 from vasari.data.ragged import Ragged
 from vasari.models.bank import BLOCK
-from vasari.models.base import Arrays, BoolArray, FitInputs, FloatArray, IntArray, Recommender
-from vasari.models.drawing import uniform_sampler
+from vasari.models.base import Arrays, FitInputs, FloatArray, IntArray, Recommender
+from vasari.models.drawing import Taught, uniform_sampler
 from vasari.models.foldin import background, fold_in
 from vasari.models.learning import learn
 from vasari.models.validation import hold_out
@@ -171,7 +172,8 @@ class VectorModel(Recommender[S]):
     item_vectors
         [v_i, b_i], shape (items, width + 1); whatever else is added to the product is in the bias.
     trained_users
-        [w_u, 1] for the rows of `user_ids`, shape (users, width + 1).
+        [w_u, 1] for the rows of `user_ids`, shape (users, width + 1); zeros for people
+        whom no triple is about.
     """
 
     Settings = VectorSettings
@@ -199,7 +201,7 @@ class VectorModel(Recommender[S]):
         """
         known = self.user_ids.find([user or "" for user in user_ids or [None] * len(profiles)])
         vectors = self.trained_users[known]
-        if (strangers := np.flatnonzero(known < 0)).size:
+        if (strangers := np.flatnonzero((known < 0) | (vectors[:, -1] == 0))).size:
             rows = self.item_vectors
             if guests is not None:
                 rows = np.concatenate([rows, self._guest_vectors(guests)])
@@ -253,34 +255,26 @@ class FactorModel(VectorModel[T]):
         sampler = uniform_sampler(inputs.data, histories, cases, self.scorable)
         first = int(generator(inputs.seed, "weights").integers(2**63))
         network = self._network(inputs, device, first).to(device)
-        drawn, taken = np.zeros((2, len(self.item_ids)), dtype=bool)
-        drawn[sampler.context.works] = True
-        taken[histories.items.values] = True
-
+        taught = Taught.by("uniform", sampler.context, len(self.item_ids))
         self.history = learn(
-            self,
-            inputs,
-            self.settings,
-            network,
-            sampler,
-            cases,
-            lambda: self._remember(network, drawn, taken),
+            self, inputs, self.settings, network, sampler, cases, lambda: self._remember(network, taught)
         )
-        self._remember(network, drawn, taken)
+        self._remember(network, taught)
 
     @torch.inference_mode()
-    def _remember(self, network: FactorNetwork, drawn: BoolArray, taken: BoolArray) -> None:
-        """Keep the vectors: all that answers need. `drawn` and `taken` have shape (items,)."""
+    def _remember(self, network: FactorNetwork, taught: Taught) -> None:
+        """Keep the vectors: all that answers need."""
         device = network.item_bias.device
         users, factors, biases = (
             values.detach().cpu().clone()
             for values in (network.users.weight, network.items.weight, network.item_bias)
         )
         self.trained_users = F.pad(users, (0, 1), value=1.0).numpy()
-        never, refused = torch.from_numpy(~taken), torch.from_numpy(drawn & ~taken)
-        factors[never] = 0.0
+        self.trained_users[~taught.users] = 0.0
+        refused = torch.from_numpy(taught.refused)
+        factors[torch.from_numpy(~taught.taken)] = 0.0
         biases[refused] = biases[refused].mean()
-        self.item_vectors = np.zeros((len(taken), users.shape[1] + 1), np.float32)
+        self.item_vectors = np.zeros((len(factors), users.shape[1] + 1), np.float32)
         for block in torch.split(torch.from_numpy(np.flatnonzero(self.scorable)), BLOCK):
             terms = network.item_terms(factors[block].to(device), biases[block].to(device), block.to(device))
             self.item_vectors[block] = torch.column_stack(terms).cpu().numpy()

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 
 from vasari.core.errors import UsageError
 from vasari.models.bank import FeatureBank
-from vasari.models.base import Arrays, BoolArray, FitInputs, FloatArray
+from vasari.models.base import Arrays, FitInputs, FloatArray
+from vasari.models.drawing import Taught
 from vasari.models.factors import START, FactorModel, FactorNetwork, FactorSettings
 from vasari.models.registry import register
 
@@ -106,8 +107,8 @@ class VBPR(FactorModel[VBPRSettings]):
         bank = FeatureBank.fit(inputs.table.matrix, inputs.rows, self.settings.scale).to(device)
         return VBPRNetwork(len(self.user_ids), len(self.item_ids), bank, self.settings, seed)
 
-    def _remember(self, network: FactorNetwork, drawn: BoolArray, taken: BoolArray) -> None:
-        super()._remember(network, drawn, taken)
+    def _remember(self, network: FactorNetwork, taught: Taught) -> None:
+        super()._remember(network, taught)
         assert isinstance(network, VBPRNetwork)
         bank = network.bank
         self.looks = network.looks.weight.detach().cpu().numpy() * bank.dim**-0.5

@@ -13,11 +13,11 @@ body of the paper was not at hand, so formulas, sizes and settings may differ fr
 number of theirs is claimed.
 
 What the formula leaves open. Steps that a short history lacks and works of unknown artists add zero. A
-visitor who was not in training has w_u = 0; theta_u and gamma_u are folded in from the profile, by the
-same objective with all else frozen (`vasari.models.foldin`), and are zero after a single work. Works
-never taken in training share one bias, the mean of theirs, since what tells them apart is only how often
-each was drawn as a negative; works added after the end of the log were not drawn and have none. Pictures
-and artists rank both.
+visitor who was not in training, or only with a first basket, has w_u = 0; theta_u and gamma_u are folded in
+from the profile, by the same objective with all else frozen (`vasari.models.foldin`), and are zero after a
+single work. Works that nobody took next in training share one bias, the mean of theirs, since what tells
+them apart is only how often each was drawn as a negative; works added after the end of the log were not
+drawn and have none. Pictures and artists rank both.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from vasari.core.seeds import generator
 from vasari.data.ragged import Ragged
 from vasari.models.bank import BLOCK, FeatureBank
 from vasari.models.base import Arrays, FitInputs, FloatArray, IntArray, Recommender
-from vasari.models.drawing import triple_sampler
+from vasari.models.drawing import Taught, triple_sampler
 from vasari.models.foldin import background, fold_in
 from vasari.models.learning import learn
 from vasari.models.registry import register
@@ -248,9 +248,8 @@ class Vista(Recommender[VistaSettings]):
         sizes = (len(self.user_ids), len(self.item_ids), len(data.catalogue.artist_ids))
         self.network = VistaNetwork(bank.dim, *sizes, settings, first).to(device)
         scorer = _TripleScorer(self.network, bank, artists, settings)
-        refused = torch.zeros(len(self.item_ids), dtype=torch.bool)
-        refused[sampler.context.works] = True
-        refused[histories.items.values] = False
+        taught = Taught.by("sequential", sampler.context, len(self.item_ids))
+        self.taught, refused = taught.users, torch.from_numpy(taught.refused)
 
         # The network's penalty decays the matrices; Adam would decay rows that a batch does not touch.
         self.history = learn(
@@ -294,9 +293,11 @@ class Vista(Recommender[VistaSettings]):
         `item_bias`.
         """
         users = self.user_ids.find([user or "" for user in user_ids])
+        users = np.where(self.taught[users], users, -1)
         vectors = self._known_vectors(profiles, users, guests)
+        works = background(self.scorable)
         for row in np.flatnonzero(users < 0).tolist():
-            vectors[row, : self.network.long] = self._fold_in(profiles[row], guests)
+            vectors[row, : self.network.long] = self._fold_in(profiles[row], works, guests)
         return vectors
 
     def _known_vectors(self, profiles: Ragged, users: IntArray, guests: FloatArray | None) -> FloatArray:
@@ -311,7 +312,9 @@ class Vista(Recommender[VistaSettings]):
             before[torch.from_numpy(outside)] = vectors[torch.from_numpy(recent[outside] - count)]
         return self.network.user_vectors(torch.from_numpy(users).to(device), before.to(device)).cpu().numpy()
 
-    def _fold_in(self, profile: IntArray, guests: FloatArray | None) -> npt.NDArray[np.float64]:
+    def _fold_in(
+        self, profile: IntArray, works: IntArray, guests: FloatArray | None
+    ) -> npt.NDArray[np.float64]:
         """[theta, gamma] of a stranger: the optimum of the training objective with all else frozen.
 
         As in training, every work of the catalogue with others before it is a positive.
@@ -320,11 +323,13 @@ class Vista(Recommender[VistaSettings]):
         places = [place for place in range(1, len(profile)) if profile[place] < len(self.item_ids)]
         befores = Ragged.from_rows([profile[max(place - first, 0) : place] for place in places])
         contexts = self._known_vectors(befores, np.full(len(places), -1), guests)[:, long:]
-        liked, others = profile[places], np.setdiff1d(background(self.scorable), profile)
+        liked, others = profile[places], np.setdiff1d(works, profile)
         vectors, bias = self.item_vectors.numpy(), self.item_bias.numpy()
         short = (contexts * vectors[liked, long:]).sum(1)[:, None] - contexts @ vectors[others, long:].T
-        rows = np.column_stack([vectors[:, :long], bias])
-        return fold_in(rows[liked], rows[others], self.settings.regularisation, short)
+        positives, negatives = (
+            np.column_stack([vectors[side, :long], bias[side]]) for side in (liked, others)
+        )
+        return fold_in(positives, negatives, self.settings.regularisation, short)
 
     def _guest_terms(self, guests: FloatArray) -> tuple[Tensor, Tensor]:
         features = (torch.from_numpy(np.asarray(guests, np.float32)) - self.mean) / self.std
@@ -354,12 +359,14 @@ class Vista(Recommender[VistaSettings]):
             "item_vectors": self.item_vectors.numpy(),
             "antecedents": self.antecedents.numpy(),
             "item_bias": self.item_bias.numpy(),
+            "taught": self.taught,
             "feature_mean": self.mean.numpy(),
             "feature_std": self.std.numpy(),
         }
 
     def _restore(self, arrays: Arrays) -> None:
         self.mean, self.std = (torch.from_numpy(arrays[f"feature_{name}"]) for name in ("mean", "std"))
+        self.taught = arrays["taught"]
         for name in ("item_vectors", "antecedents", "item_bias"):
             setattr(self, name, torch.from_numpy(arrays[name]))
         sizes = (len(self.user_ids), len(self.item_ids), len(arrays["network.artists.weight"]) - 1)
