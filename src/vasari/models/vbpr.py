@@ -77,7 +77,8 @@ class VBPRNetwork(FactorNetwork):
 
     def item_terms(self, factors: Tensor, biases: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
         """[gamma_i, E f_i] and b_i + <beta', f_i>."""
-        seen = self.looks(self.bank.take(items) * self.bank.dim**-0.5)  # (n, visual_factors + 1)
+        # Scaling the few products costs less than scaling the features: (n, visual_factors + 1).
+        seen = self.looks(self.bank.take(items)) * self.bank.dim**-0.5
         return torch.cat([factors, seen[:, :-1]], dim=1), biases + seen[:, -1]
 
     def matrix_penalty(self) -> Tensor:
