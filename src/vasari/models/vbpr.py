@@ -50,7 +50,7 @@ class VBPRSettings(FactorSettings):
 
     learning_rate: float = 2e-3
     visual_factors: int = 20
-    lambda_looks: float = 0.003
+    lambda_looks: float = 3e-4
     lambda_visual_bias: float = 0.01
     scale: str = "zscore"
 
