@@ -52,6 +52,12 @@ def test_a_whole_recipe_is_read_and_its_paths_are_relative_to_it(tmp_path):
     assert (model.settings.epochs, model.settings.dropout, model.settings.pooling) == (3, 0.5, ("max",))
 
 
+def test_entries_may_share_keys(tmp_path):
+    text = "data: x\nmodels: [&a {model: VisRank, settings: {top: 2}}, {<<: *a, name: other, model: Random}]"
+    first, second = read(tmp_path, text).models
+    assert (second.model, second.name, second.settings) == ("Random", "other", first.settings)
+
+
 def test_what_is_left_out_has_a_default():
     recipe = parse_recipe({"data": "here", "models": [{"model": "VisRank"}]})
     assert (recipe.protocol, recipe.seeds, recipe.metric, recipe.ks) == (
@@ -80,6 +86,10 @@ def test_what_is_left_out_has_a_default():
         ("data: x\nmodels: [{model: Random, grid: {a: {low: 2, high: 1}}}]", ["low=2", "high=1"]),
         ("data: x\nmodels: [{model: Random, grid: {a: {low: 0, high: 1, log: true}}}]", ["low=0"]),
         ("data: x\ndata: y\nmodels: [{model: Random}]", ["'data'", "twice", "line 2"]),
+        ("data: x\nmodels: [{model: Random, grid: {a: {low: 1, high: .inf}}}]", ["grid.a.high:", "finite"]),
+        ("data: x\nmodels: [{model: Random}]\nseeds: [99999999999999999999]", ["seeds[0]"]),
+        ("data: x\nmodels: [{model: Random}]\nfeatures: {a: 1}", ["features: "]),
+        ("data: 2024-13-01\nmodels: [{model: Random}]", ["YAML", "month"]),
         ("data: [x", ["YAML", "line"]),
         ("just words", ["str"]),
     ],

@@ -27,7 +27,16 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    FiniteFloat,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 from typing_extensions import Self
 
 from vasari.core.errors import DataError, NotFoundError, UsageError
@@ -46,8 +55,8 @@ class _Strict(BaseModel):
 class Range(_Strict):
     """All numbers between two bounds; whole ones if both bounds are whole."""
 
-    low: int | float
-    high: int | float
+    low: int | FiniteFloat
+    high: int | FiniteFloat
     log: bool = False
 
     @model_validator(mode="after")
@@ -129,7 +138,7 @@ class Plan(_Strict):
     models: list[ModelSpec] = Field(min_length=1)
     protocol: str = "replay"
     validation: str | None = None
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[0, 1, 2], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**63)]] = Field(default=[0, 1, 2], min_length=1)
     trials: int = Field(default=20, ge=1)
     metric: str = "ndcg@20"
     ks: list[Annotated[int, Field(ge=1)]] = Field(default=[20, 100], min_length=1)
@@ -209,7 +218,7 @@ def read_recipe(path: str | Path) -> Recipe:
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  # see above
     except OSError as error:
         raise NotFoundError(f"the recipe {path} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: bytes that are no UTF-8, a 13th month
         raise DataError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     recipe = parse_recipe(content, str(path))
     features = recipe.features
@@ -251,7 +260,9 @@ def _checked(kind: type[P], content: Any, where: str) -> P:
 def _first(error: ValidationError) -> str:
     """The first problem in one sentence: where, what, and what would be right."""
     problem = error.errors()[0]
-    loc = [part for part in problem["loc"] if part not in ("values", "range", "path", "dict[str,path]")]
+    # What is left out names a choice between types, not a place: "values", "int", "lax-or-strict[...]".
+    choices = re.compile(r"values|range|int|float|path|dict\[.*|lax-or-strict\[.*")
+    loc = [part for part in problem["loc"] if not choices.fullmatch(str(part))]
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
     if problem["type"] == "extra_forbidden":
         level = Recipe if len(loc) == 1 else ModelSpec if len(loc) == 3 else Range
@@ -266,12 +277,15 @@ class _Loader(yaml.SafeLoader):
     """YAML 1.1 as PyYAML reads it, but ``1e-4`` is a number and a key given twice is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for number, (key, _) in enumerate(node.value):
-            if keys[number] in keys[:number]:
+        seen: list[Any] = []
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":  # ``<<: *other``, whose keys may be given again
+                continue
+            if (name := self.construct_object(key, deep=True)) in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {keys[number]!r} is given twice", key.start_mark
+                    None, None, f"the key {name!r} is given twice", key.start_mark
                 )
+            seen.append(name)
         found: dict[Any, Any] = super().construct_mapping(node, deep)
         return found
 
