@@ -117,13 +117,14 @@ def test_without_repeats_every_answer_can_be_found(name, rows):
     assert split.lost == 0
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *(f"{n}:exclude_profile=false" for n in ("replay", "global-time"))])
 def test_the_name_makes_the_same_split_again(data, name):
     first = protocols.split(data, name)
     again = protocols.split(data, first.protocol)
     assert again.protocol == first.protocol
     assert again.train.fingerprint == first.train.fingerprint
     assert again.cases.user_ids == first.cases.user_ids
+    assert again.cases.exclude_profile == first.cases.exclude_profile == ("exclude" not in name)
     np.testing.assert_array_equal(again.cases.relevant.values, first.cases.relevant.values)
 
 

@@ -151,6 +151,8 @@ def take_out(
     ----------
     withheld
         In time order per user, as in `Dataset.histories`; shape (interactions,).
+    protocol
+        Its name with its settings, but for `exclude_profile`, which the cases know.
 
     Raises
     ------
@@ -161,6 +163,8 @@ def take_out(
     flags = np.empty(len(withheld), dtype=bool)
     flags[Histories.time_order(frame, data.histories.user_ids)] = withheld
     train = data.with_interactions(frame.filter(pl.Series(~flags)))
+    if not cases.exclude_profile:
+        protocol += f"{',' if ':' in protocol else ':'}exclude_profile=false"
     split = Split(train, cases, protocol, frame.filter(pl.Series(flags)).select(KEY), left_out or {})
     split.verify()
     return split
