@@ -107,6 +107,15 @@ def test_shares_of_users_better_worse_and_tied():
     assert (found.better, found.worse, found.tied) == (0.5, 0.25, 0.25)
 
 
+def test_means_of_the_same_numbers_in_another_order_tie():
+    values = np.array([0.1, 0.2, 0.3])
+    first = np.repeat(np.add.reduce(values) / 3, 20)
+    second = np.repeat(np.add.reduce(values[::-1]) / 3, 20)
+    assert (first != second).all()
+    found = compare(first, second)
+    assert (found.tied, found.p_wilcoxon, found.p_permutation) == (1.0, 1.0, 1.0)
+
+
 def test_an_effect_without_spread_is_none_or_unknown():
     assert compare([1.0, 2.0], [1.0, 2.0]).effect == 0.0
     assert np.isnan(compare([0.3, 0.4, 0.5], [0.2, 0.3, 0.4]).effect)

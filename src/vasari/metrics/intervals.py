@@ -123,7 +123,8 @@ def compare(first: npt.ArrayLike, second: npt.ArrayLike, seed: int = 0) -> Compa
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if a.shape != b.shape:
         raise UsageError(f"{a.shape[0]} and {b.shape[0]} values cannot be paired; give the same users twice")
-    difference = a - b
+    # Means of the same numbers, added in another order, differ in their last digits: that is a tie.
+    difference = np.round(a - b, 12)
     difference = difference[~np.isnan(difference)]
     if not len(difference):
         raise UsageError("no user has a value in both models; there is nothing to compare")
