@@ -173,3 +173,22 @@ def test_legacy_says_so_and_changes_only_the_flawed_metrics(data, toys):
     ours, theirs = right["Toy"].per_case, flawed["Toy"].per_case
     assert (theirs["auc"] > ours["auc"]).any()
     assert (theirs["recall@5"] == ours["recall@5"]).all()
+
+
+def test_scores_that_are_no_numbers_are_blamed_on_their_model(data, toys):
+    class Broken(toys["Toy"]):
+        def score(self, profiles, user_ids=None):
+            return np.full((len(profiles), len(self.item_ids)), np.nan, np.float32)
+
+    with pytest.raises(UsageError, match="second: the score"):
+        evaluate({"first": toys["Toy"](), "second": Broken()}, data, protocol="last-basket")
+
+
+def test_users_without_a_profile_have_a_class_of_their_own(data, toys):
+    strangers = protocols.split(data, "global-time:share=0.1,cold_users=true")
+    evaluation = evaluate([toys["Toy"]()], data, protocol=strangers, ks=(5,))
+    table = evaluation.by_profile_size("rr")
+    sizes = evaluation["Toy"].per_user()["profile_size"]
+    assert table["profile_size"][0] == "0"
+    assert table["n"][0] == (sizes == 0).sum() > 0
+    assert table["n"].sum() == evaluation.counts["users_ranked"]

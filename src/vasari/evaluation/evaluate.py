@@ -203,7 +203,10 @@ class _Job:
         fitted = model if ready else self._fit(model, name, key)
         between = time.perf_counter()
         with bar(f"ranking with {name}", len(self.cases), self.progress) as progress:
-            answers = answer(self._score(fitted), self.cases, self.ks, self.legacy, self.seed, progress)
+            try:
+                answers = answer(self._score(fitted), self.cases, self.ks, self.legacy, self.seed, progress)
+            except UsageError as error:  # scores that are no numbers
+                raise UsageError(f"{name}: {error}") from error
         shown = answers.top_items[answers.per_case["case"].to_numpy(), : self.ks[0]]
         beyond = {f"{n}@{self.ks[0]}": values for n, values in self._shop.per_list(shown).items()}
         result = ModelResult(
@@ -235,7 +238,7 @@ class _Job:
         if ready:
             some = self.cases.take(np.arange(min(PROBES, len(self.cases))))
             probe = self._score(model)(some.profiles, some.user_ids)
-        return identity(model, probe, self._inputs(name))
+        return identity(model, name, probe, self._inputs(name))
 
     def _inputs(self, name: str) -> str:
         table = self.tables.get(name)

@@ -52,11 +52,13 @@ def inputs_digest(
     return digest.hexdigest()
 
 
-def identity(model: Recommender[Any], probe: npt.NDArray[np.floating] | None, inputs: str) -> str:
+def identity(model: Recommender[Any], name: str, probe: npt.NDArray[np.floating] | None, inputs: str) -> str:
     """Hash what decides one model's result: its class and settings, the inputs, and our own code.
 
     Parameters
     ----------
+    name
+        What it is called: the same model may compete under two names, to see what is called a difference.
     probe
         Some scores of a model that is used as it came, since two fits of the same settings differ;
         None for one that is going to be fitted here.
@@ -64,6 +66,7 @@ def identity(model: Recommender[Any], probe: npt.NDArray[np.floating] | None, in
         From `inputs_digest`.
     """
     facts = {
+        "name": name,
         "model": f"{type(model).__module__}.{type(model).__qualname__}",
         "config": model.config(),
         "code": _code(type(model).__module__),

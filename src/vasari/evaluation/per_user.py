@@ -17,7 +17,7 @@ from vasari.metrics import Comparison, bootstrap, compare, holm
 
 Users = Mapping[str, pl.DataFrame]
 
-PROFILE_SIZES = (1, 2, 3, 5, 10, 20)  # lower ends of the classes of `by_profile_size`
+PROFILE_SIZES = (0, 1, 2, 3, 5, 10, 20)  # lower ends of the classes of `by_profile_size`
 
 
 def column(users: Users, model: str, metric: str) -> npt.NDArray[np.float64]:

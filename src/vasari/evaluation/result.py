@@ -47,7 +47,7 @@ class ModelResult:
         metric (null where undefined), first_hit_rank, and what the list was like at the first k
         (`vasari.evaluation.beyond.PER_LIST`, for example ``"novelty@20"``).
     overall
-        What all lists together were like (`vasari.evaluation.beyond.OVERALL`).
+        What all lists together were like (`vasari.evaluation.beyond.OVERALL`); null where undefined.
     top_items
         Rows of `Evaluation.cases.item_ids`, best first, shape (cases, longest k), -1 where a list ends.
     top_scores
@@ -74,7 +74,7 @@ class ModelResult:
     seconds_fit: float
     seconds_score: float
     key: str
-    overall: dict[str, float] = field(default_factory=dict)
+    overall: dict[str, float | None] = field(default_factory=dict)
     model: Recommender[Any] | None = None
 
     def per_user(self) -> pl.DataFrame:
@@ -185,10 +185,16 @@ class Evaluation:
 
     def table(self, metrics: Sequence[str] | None = None) -> Table:
         """Lay the means with their intervals out as a rich table, one row per model."""
+        from rich.markup import escape
         from rich.table import Table
 
         shown = list(metrics) if metrics is not None else _main_metrics(self.ks)
-        table = Table(title=self.title, caption=self.caption, title_justify="left", caption_justify="left")
+        table = Table(
+            title=escape(self.title),
+            caption=escape(self.caption),
+            title_justify="left",
+            caption_justify="left",
+        )
         table.add_column("model")
         for metric in shown:
             table.add_column(metric, justify="right")
@@ -197,7 +203,7 @@ class Evaluation:
             for metric in shown:
                 row = self._cell(result.name, metric)
                 cells.append(f"{row['mean']:.4f}\n[{row['low']:.3f}, {row['high']:.3f}]")
-            table.add_row(result.name, *cells)
+            table.add_row(escape(result.name), *cells)
         return table
 
     @property

@@ -43,7 +43,8 @@ _FACTS = (
 
 def result_folder(out: Path, name: str, key: str) -> Path:
     """Where the result of one model stands."""
-    return out / "models" / f"{re.sub(r'[^A-Za-z0-9._=-]+', '_', name)}-{key[:16]}"
+    legible = re.sub(r"[^A-Za-z0-9._=-]+", "_", name)[:100]  # for people; file names end at 255 bytes
+    return out / "models" / f"{legible}-{key[:16]}"
 
 
 def save_result(result: ModelResult, out: Path) -> Path:
