@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from html.parser import HTMLParser
 
 import competitors
+import polars as pl
 import pytest
 
 from vasari.evaluation.compare import run
@@ -107,6 +108,16 @@ def test_where_nothing_is_compared_the_rest_is_shown(tmp_path, data, models):
     assert "differences" not in page.ids
     assert findings(alone)[0].startswith(models[0])
     assert len(findings(alone)) == 1
+
+
+def test_the_page_says_which_of_two_is_better_as_its_findings_do(tmp_path, found):
+    worse = pl.when(pl.col("model") == "loud").then(pl.col("auc") - 1).otherwise(pl.col("auc"))
+    found = replace(found, users=found.users.with_columns(auc=worse))
+    for against_it, flattered in (("loud", False), (None, True)):
+        _, page = page_of(tmp_path, replace(found, reference=against_it))
+        assert f"{NASTY} is better" in page.texts
+        assert "loud is better" not in page.texts
+        assert any("chosen by the collectors" in text for text in page.texts) == flattered
 
 
 def test_same_comparison_same_page(tmp_path, found):

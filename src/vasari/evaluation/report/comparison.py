@@ -20,6 +20,10 @@ from vasari.evaluation.report.scores import Figure, Scores
 from vasari.metrics import Interval
 
 ALPHA = 0.05
+CHOSEN_HERE = (
+    " The best was chosen by the collectors it is tested on, which flatters it slightly; a reference named "
+    "in the recipe is not so favoured."
+)
 
 
 def write_comparison(path: str | Path, found: ModelComparison, created: datetime | None = None) -> Path:
@@ -64,7 +68,7 @@ def render(found: ModelComparison, created: datetime) -> str:
         "differences_name": "Against the best" if reference is None else f"Against {reference}",
         "differences_words": (
             f"Each model minus {standard}, over the same collectors, with its 95% interval. An interval that "
-            "holds zero leaves open which of the two is better."
+            "holds zero leaves open which of the two is better." + (CHOSEN_HERE if reference is None else "")
         ),
         "size_figures": scores.by_profile_size() if len(scores.style) <= charts.SERIES else [],
         "legend": scores.legend(),
