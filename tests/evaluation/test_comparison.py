@@ -11,6 +11,8 @@ import pytest
 from scipy.stats import binom, wilcoxon
 
 from vasari.core.errors import CorruptFileError, DataError, NotFoundError, UsageError
+from vasari.data.catalogue import Catalogue
+from vasari.data.dataset import Dataset
 from vasari.evaluation import compare as module
 from vasari.evaluation import per_user, protocols, tuning
 from vasari.evaluation.comparison import ModelComparison
@@ -76,7 +78,7 @@ def test_every_number_of_the_tables_can_be_computed_from_the_users(data, plan):
     assert tests["model"].to_list() == [name for name in found.models[:-1] if name != found.best]
     for row in tests.iter_rows(named=True):
         mine = users_of(found, row["model"], "auc")
-        differences = np.array([mine[user] - best[user] for user in best])
+        differences = np.array([round(mine[user] - best[user], 12) for user in best])
         assert row["difference"] == pytest.approx(differences.mean(), abs=1e-9)
         assert row["effect"] == pytest.approx(differences.mean() / differences.std(ddof=1), abs=1e-9)
         assert row["worse"] == pytest.approx((differences < 0).mean(), abs=1e-9)
@@ -179,8 +181,52 @@ def test_grids_of_lists_whole_numbers_and_fractions(data, plan):
         assert isinstance(trial.settings["sign"], int)
         assert 1 <= trial.settings["sign"] <= 9
         assert 0 <= trial.settings["noise"] <= 1
-    points = tuning.grid_points({"a": [1, 2], "b": ["x", "y"]})
+    grid = {"a": [1, 2], "b": ["x", "y"]}
+    points = list(tuning.grid_points(grid))
+    assert tuning.grid_size(grid) == len(points)
     assert [tuple(p.values()) for p in points] == [(1, "x"), (1, "y"), (2, "x"), (2, "y")]
+
+
+def test_a_grid_too_large_to_list_is_tuned_all_the_same(data, plan):
+    grid = {name: list(range(1000)) for name in ("noise", "sign")} | {"words": [["a"]] * 1000}
+    split = tuning.validation_split(protocols.split(data, "last-basket").train, "last-basket")
+    assert tuning.grid_size(grid) == 1e9
+    assert len(tuning.tune(ModelSpec(model="Noisy", grid=grid), plan, split, None)) == plan.trials
+
+
+@pytest.mark.parametrize("grid", [{}, {"noise": [1.0, 2.0]}])
+def test_a_metric_that_nobody_has_is_refused(data, grid):
+    specs = [ModelSpec(model="Noisy", grid=grid), ModelSpec(model="Random")]
+    plan = Plan(models=specs, protocol="cold-items:share=0.01", seeds=[0], metric="auc", ks=[5])
+    with pytest.raises(DataError, match="auc is defined for nobody"):  # the one cold work is right for all
+        module.run(plan, data, {})
+
+
+def test_one_model_under_two_names_is_no_difference(data, tmp_path):
+    names = ["модель [max]", "другая [/b]", "n" * 300]
+    specs = [ModelSpec(model="Random", name=name) for name in names]
+    plan = Plan(models=specs, protocol="last-basket", seeds=[0, 1], metric="auc", ks=[5])
+    found = module.run(plan, data, {}, tmp_path)
+    assert found.models == names
+    assert found.compare_with()["tied"].to_list() == [1.0, 1.0]
+    assert found.compare_with()["p_holm"].to_list() == [1.0, 1.0]
+    assert Evaluation.load(tmp_path / "seed-0").models == names
+    for text in (str(found), str(Evaluation.load(tmp_path / "seed-0"))):
+        assert "[max]" in text
+        assert "[/b]" in text
+
+
+def test_a_measure_undefined_for_a_seed_survives_resuming_and_loading(data, tmp_path):
+    nameless = pl.Series([None] * 39 + ["p"], dtype=pl.String)  # one artist, whom Noisy never shows
+    catalogue = Catalogue(data.catalogue.frame.with_columns(artist_id=nameless), None)
+    shop = Dataset(catalogue, data.interactions, "toy")
+    specs = [ModelSpec(model="Noisy"), ModelSpec(model="Random")]
+    plan = Plan(models=specs, protocol="last-basket", seeds=[0, 1], metric="auc", ks=[1])
+    first = module.run(plan, shop, {}, tmp_path)
+    rows = {(r["model"], r["measure"]): r["mean"] for r in first.beyond().iter_rows(named=True)}
+    assert np.isnan(rows["Noisy", "artist_gini@1"])
+    again = module.run(plan, shop, {}, tmp_path)
+    assert again.to_json() == ModelComparison.load(tmp_path).to_json() == first.to_json()
 
 
 @pytest.mark.parametrize("stop", [2, 5, 7, 9])

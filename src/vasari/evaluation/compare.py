@@ -23,7 +23,7 @@ from vasari.evaluation.comparison import Competitor, ModelComparison, Trial, bes
 from vasari.evaluation.evaluate import evaluate, provenance
 from vasari.evaluation.recipe import ModelSpec, Plan, Recipe, parse_recipe, read_recipe
 from vasari.evaluation.result import Evaluation
-from vasari.evaluation.tuning import tune, validation_split
+from vasari.evaluation.tuning import mean_of, tune, validation_split
 from vasari.features.table import FeatureTable
 
 
@@ -50,7 +50,8 @@ def compare(
     Raises
     ------
     DataError
-        The recipe is wrong, or its protocol hides nothing, in the log or again in the training part.
+        The recipe is wrong, its protocol hides nothing, in the log or again in the training part, or its
+        metric is defined for nobody.
     NotFoundError
         A file, model, feature table or protocol that it names does not exist.
     UsageError
@@ -111,6 +112,7 @@ def run(
         for seed in plan.seeds
     ]
     first = evaluations[0]
+    mean_of(first.results[0], plan.metric)  # without a value there is nothing to order and test by
     result = ModelComparison(
         data_name=data.name,
         simulated=data.simulated,
@@ -171,7 +173,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _overall(evaluations: list[Evaluation], model: str) -> dict[str, list[float]]:
+def _overall(evaluations: list[Evaluation], model: str) -> dict[str, list[float | None]]:
     measures = evaluations[0][model].overall
     return {measure: [found[model].overall[measure] for found in evaluations] for measure in measures}
 

@@ -61,7 +61,8 @@ class Competitor:
     trials
         What tuning tried, in order.
     overall
-        What all lists together were like, by measure (`vasari.evaluation.beyond.OVERALL`): one value a seed.
+        What all lists together were like, by measure (`vasari.evaluation.beyond.OVERALL`): one value a seed;
+        null where it is undefined.
     """
 
     name: str
@@ -69,7 +70,7 @@ class Competitor:
     config: dict[str, Any]
     features: str | None
     trials: list[Trial]
-    overall: dict[str, list[float]]
+    overall: dict[str, list[float | None]]
 
     @property
     def upper_bound(self) -> bool:
@@ -205,7 +206,7 @@ class ModelComparison:
         measured = [name for name in columns if name in self.users.columns]
         table = per_user.summary(self._pooled, measured, self.seeds[0]).rename({"metric": "measure"})
         rows = [
-            (one.name, measure, float(np.mean(values)))
+            (one.name, measure, float(np.mean(np.array(values, dtype=np.float64))))  # null is NaN
             for one in self.competitors
             for measure, values in one.overall.items()
         ]
@@ -215,13 +216,19 @@ class ModelComparison:
     def table(self) -> Table:
         """Lay the comparison out as a rich table, every model against `standard`."""
         from rich import box
+        from rich.markup import escape
         from rich.table import Table
 
-        table = Table(title=self.title, caption=self.caption, title_justify="left", caption_justify="left")
+        table = Table(
+            title=escape(self.title),
+            caption=escape(self.caption),
+            title_justify="left",
+            caption_justify="left",
+        )
         table.box = box.SIMPLE_HEAD
         table.add_column("model")
         tests = ("p perm.\np Wilc.", "d_z\nbetter/worse")
-        for name in (self.metric, "sd of\nseeds", f"difference to\n{self.standard}", *tests):
+        for name in (self.metric, "sd of\nseeds", f"difference to\n{escape(self.standard)}", *tests):
             table.add_column(name, justify="right")
         means = {(r["model"], r["metric"]): r for r in self.summary().iter_rows(named=True)}
         against = {row["model"]: row for row in self.compare_with().iter_rows(named=True)}
@@ -234,7 +241,7 @@ class ModelComparison:
                 cells += [f"{row['difference']:+.4f}\n[{row['low']:+.3f}, {row['high']:+.3f}]"]
                 cells += [f"{row['p_holm']:.4f}\n{row['p_wilcoxon_holm']:.4f}"]
                 cells += [f"{row['effect']:+.2f}\n{100 * row['better']:.0f}% / {100 * row['worse']:.0f}%"]
-            table.add_row(name, *cells)
+            table.add_row(escape(name), *cells)
         return table
 
     @property

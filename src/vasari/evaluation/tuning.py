@@ -12,6 +12,7 @@ trials, takes the finished ones from disk, and goes on as if nothing had happene
 from __future__ import annotations
 
 import itertools
+import math
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ from vasari.evaluation import protocols
 from vasari.evaluation.comparison import Trial, best
 from vasari.evaluation.evaluate import evaluate
 from vasari.evaluation.recipe import ModelSpec, Plan, Range
+from vasari.evaluation.result import ModelResult
 from vasari.features.table import FeatureTable
 
 
@@ -77,6 +79,8 @@ def tune(
     ------
     UsageError
         The grid is larger than the budget and Optuna is not installed.
+    DataError
+        The metric is defined for no validation user.
     """
     if not spec.grid:
         return []
@@ -94,28 +98,41 @@ def tune(
             out=out,
             device=device,
         )
-        return float(found.results[0].per_user()[plan.metric].mean())  # type: ignore[arg-type]  # a number
+        return mean_of(found.results[0], plan.metric)
 
     trials: list[Trial] = []
-    points = grid_points(spec.grid)
-    if points is not None and len(points) <= plan.trials:
-        total, proposals = len(points), iter(points)
-    else:
-        total, proposals = plan.trials, _tpe(spec, plan, trials)
-    with bar(f"tuning {spec.title}", total, progress) as advance:
+    size = grid_size(spec.grid)
+    proposals = iter(grid_points(spec.grid)) if size <= plan.trials else _tpe(spec, plan, trials)
+    with bar(f"tuning {spec.title}", int(min(size, plan.trials)), progress) as advance:
         for settings in proposals:
             trials.append(Trial(settings, value(settings)))
             advance.advance(note=f"best {best(trials).value:.4f}")
     return trials
 
 
-def grid_points(grid: Mapping[str, list[Any] | Range]) -> list[dict[str, Any]] | None:
-    """All combinations, the last setting changing fastest; None if a range has no end of them."""
-    choices = list(grid.values())
-    lists = [choice for choice in choices if not isinstance(choice, Range)]
-    if len(lists) < len(choices):
-        return None
-    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*lists)]
+def mean_of(result: ModelResult, metric: str) -> float:
+    """Mean of a metric over users.
+
+    Raises
+    ------
+    DataError
+        No user has it: AUC where all that can be recommended is relevant.
+    """
+    mean = result.per_user()[metric].mean()
+    if mean is None:
+        raise DataError(f"{metric} is defined for nobody who is asked; compare by another metric")
+    return float(mean)  # type: ignore[arg-type]  # a column of numbers
+
+
+def grid_size(grid: Mapping[str, list[Any] | Range]) -> float:
+    """Number of combinations, infinite with a range."""
+    return math.prod(math.inf if isinstance(choice, Range) else len(choice) for choice in grid.values())
+
+
+def grid_points(grid: Mapping[str, list[Any] | Range]) -> Iterator[dict[str, Any]]:
+    """All combinations of a grid without ranges, the last setting changing fastest."""
+    lists = [choice for choice in grid.values() if not isinstance(choice, Range)]
+    return (dict(zip(grid, values, strict=True)) for values in itertools.product(*lists))
 
 
 def _tpe(spec: ModelSpec, plan: Plan, trials: list[Trial]) -> Iterator[dict[str, Any]]:
