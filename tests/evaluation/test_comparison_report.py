@@ -120,6 +120,21 @@ def test_the_page_says_which_of_two_is_better_as_its_findings_do(tmp_path, found
         assert any("chosen by the collectors" in text for text in page.texts) == flattered
 
 
+def test_many_models_are_compared_by_profile_size_in_a_table(tmp_path, gallery):
+    specs = [ModelSpec(model="Random", name=f"model {number}") for number in range(charts.SERIES + 1)]
+    found = run(
+        Plan(models=specs, protocol="last-basket", seeds=[0], metric="auc", ks=[5]), gallery(users=60), {}
+    )
+    _, page = page_of(tmp_path, found)
+    assert "sizes" in page.ids
+    said = " ".join(page.texts)
+    for row in found.by_profile_size().iter_rows(named=True):
+        shown = f"{row['profile_size'].replace('-', '–')} ({row['n']} collectors)" in said
+        assert shown == (row["n"] >= 5)
+        if shown:
+            assert f"{row['mean']:.3f}".removeprefix("0") in said
+
+
 def test_same_comparison_same_page(tmp_path, found):
     when = datetime(2025, 1, 2, tzinfo=timezone.utc)
     first, _ = page_of(tmp_path, found, created=when)

@@ -16,7 +16,7 @@ from vasari.core.files import write_text
 from vasari.evaluation.comparison import Competitor, ModelComparison, best
 from vasari.evaluation.report import charts, facts, words
 from vasari.evaluation.report.page import page_environment, render_page
-from vasari.evaluation.report.scores import Figure, Scores
+from vasari.evaluation.report.scores import FEWEST, Figure, Scores
 from vasari.metrics import Interval
 
 ALPHA = 0.05
@@ -46,6 +46,7 @@ def render(found: ModelComparison, created: datetime) -> str:
     forests = [pair for pair in pairs if pair is not None]
     standard = reference or "the best model"
     tuned = [one for one in found.competitors if one.trials]
+    few = len(scores.style) <= charts.SERIES  # more lines than colours cannot be told apart
     content: dict[str, Any] = {
         "kind": "Comparison",
         "title": found.data_name,
@@ -70,7 +71,8 @@ def render(found: ModelComparison, created: datetime) -> str:
             f"Each model minus {standard}, over the same collectors, with its 95% interval. An interval that "
             "holds zero leaves open which of the two is better." + (CHOSEN_HERE if reference is None else "")
         ),
-        "size_figures": scores.by_profile_size() if len(scores.style) <= charts.SERIES else [],
+        "size_figures": scores.by_profile_size() if few else [],
+        "size_table": None if few else _sizes(found),
         "legend": scores.legend(),
         "beyond_rows": found.beyond().to_dicts(),
         "seeds": found.seeds,
@@ -98,7 +100,7 @@ def render(found: ModelComparison, created: datetime) -> str:
         for key, name, present in (
             ("models", "The models", True),
             ("differences", content["differences_name"], forests),
-            ("sizes", "By size of profile", content["size_figures"]),
+            ("sizes", "By size of profile", content["size_figures"] or content["size_table"]),
             ("lists", "What is shown", True),
             ("seeds", "By seed", True),
             ("tuning", "Tuning", tuned),
@@ -172,6 +174,19 @@ def _facts(found: ModelComparison) -> list[tuple[str, str]]:
         (words.count(len(found.seeds)), "seeds"),
         (words.count(sum(len(one.trials) for one in found.competitors)), "trials"),
     ]
+
+
+def _sizes(found: ModelComparison) -> dict[str, Any] | None:
+    """The metric by class of profile sizes as a table; None where every class is too small."""
+    rows = found.by_profile_size().filter(pl.col("n") >= FEWEST).sort("from", maintain_order=True)
+    if rows.is_empty():
+        return None
+    cells = {(row["model"], row["profile_size"]): row for row in rows.iter_rows(named=True)}
+    return {
+        "metric": found.metric,
+        "classes": list(dict.fromkeys(zip(rows["profile_size"], rows["n"], strict=True))),
+        "rows": [(model, [row for (m, _), row in cells.items() if m == model]) for model in found.models],
+    }
 
 
 def _by_seed(found: ModelComparison) -> list[dict[str, Any]]:
