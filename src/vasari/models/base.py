@@ -234,6 +234,15 @@ class Recommender(ABC, Generic[S]):
             Before `fit` or `load`.
         """
         self._require_fit()
+        return self._masked_scores(profiles, user_ids, guests)
+
+    def _masked_scores(
+        self,
+        profiles: Ragged,
+        user_ids: Sequence[str | None] | None = None,
+        guests: FloatArray | None = None,
+    ) -> FloatArray:
+        """What `score` gives, also to a model in training that is to be judged by what it would answer."""
         count = len(self.item_ids)
         total = count + (0 if guests is None else len(guests))
         if profiles.values.size and not (profiles.values.min() >= 0 and profiles.values.max() < total):

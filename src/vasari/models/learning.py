@@ -12,8 +12,7 @@ import torch
 from torch import nn
 
 from vasari.data.cases import Cases
-from vasari.data.ragged import Ragged
-from vasari.models.base import FitInputs, FloatArray, Recommender
+from vasari.models.base import FitInputs, Recommender
 from vasari.models.validation import Validator
 from vasari.sampling.sampler import Sampler
 from vasari.sampling.triples import Triples
@@ -54,9 +53,6 @@ def learn(
         for number, start in enumerate(range(0, triples, size)):
             yield sampler.batch(inputs.seed, epoch, number, min(size, triples - start))
 
-    def score(profiles: Ragged, user_ids: list[str]) -> FloatArray:
-        return model._score(profiles, user_ids, None)
-
     def accuracy() -> float:
         triples = min(VALIDATION_TRIPLES, math.ceil(settings.triples_per_epoch / 10))
         return triple_accuracy(network, batches(settings.epochs, triples))
@@ -64,7 +60,7 @@ def learn(
     run = train(
         network,
         batches,
-        Validator(hidden, prepare, score, accuracy) if len(hidden) else None,
+        Validator(hidden, prepare, model._masked_scores, accuracy) if len(hidden) else None,
         settings,
         seed=inputs.seed,
         checkpoints=inputs.checkpoints,
