@@ -1,4 +1,7 @@
+from datetime import timedelta
+
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from galleries import ITEMS, style_gallery, style_of
@@ -7,6 +10,9 @@ from hypothesis import strategies as st
 
 import vasari
 from vasari.core.errors import UsageError
+from vasari.data.catalogue import Catalogue
+from vasari.data.dataset import Dataset
+from vasari.data.interactions import Interactions
 from vasari.data.ragged import Ragged
 from vasari.features.table import FeatureTable
 from vasari.models import ACF
@@ -233,15 +239,29 @@ def test_attention_names_works_and_positions_and_explains_the_score(fitted):
         model.attention(["w007"])
 
 
-def test_works_nobody_took_share_the_lowest_score(fitted):
+def test_works_nobody_took_share_a_vector_and_works_added_later_have_none():
     data, table = spatial_table()
-    log = data.interactions.frame
-    fewer = data.with_interactions(log.filter(~log["item_id"].is_in(["w010", "w020"])))
-    model = ACF(**(QUICK | {"epochs": 1})).fit(fewer, table)
-    scores = model.score(Ragged.from_rows([[0, 1], [40]]), ["u00", None])
-    np.testing.assert_array_equal(scores[:, 10], scores[:, 20])
-    np.testing.assert_array_equal(scores[:, 10], scores.min(1))
-    np.testing.assert_array_equal(model.contributions(np.array([0, 1]), np.array([10])), 0)
+    log = data.interactions.frame.filter(~pl.col("item_id").is_in(["w003", "w010", "w020"]))
+    later = pl.when(pl.col("item_id") == "w003").then(log["timestamp"].max() + timedelta(days=1))
+    catalogue = Catalogue(data.catalogue.frame.with_columns(added_at=later), None)
+    model = ACF(**(QUICK | {"epochs": 2, "validation_share": 0.0})).fit(
+        Dataset(catalogue, Interactions(log)), table
+    )
+    profiles, people = Ragged.from_rows([[0, 1], [40]]), ["u00", None]
+    scores = model.score(profiles, people)
+    never = np.setdiff1d(np.flatnonzero(model.scorable & (model.popularity == 0)), [3])
+    assert {10, 20} <= set(never.tolist())
+    learnt = model._scorer.network.item.detach().numpy()
+    tastes = model._scorer.attend(profiles, model._users(people)).taste.detach().numpy()
+    for work in never:
+        np.testing.assert_allclose(scores[:, work], tastes @ learnt[never].mean(0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(scores[:, 3], 0)
+    assert (scores[:, 10] < np.median(scores[:, model.scorable], axis=1)).all()
+    rows = np.array([0, 1])
+    user = model._users([None]).detach().numpy()[0] @ learnt[never].mean(0)
+    terms = model.contributions(rows, np.array([10]))
+    whole = model.score(Ragged.from_rows([rows]))[0, 10]
+    assert terms.sum() + user == pytest.approx(whole, rel=1e-3, abs=1e-5)
 
 
 def test_the_user_and_the_cap_decide(fitted):

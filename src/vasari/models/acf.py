@@ -24,15 +24,16 @@ left out, since a softmax does not see them; x_lm is reduced to `channels` princ
 the profile that should predict it; and only the last `profile_cap` works of a profile are attended to. The
 paper does not say how wide its Gaussians are; here sigma is .1.
 
-A work stands for a candidate by v_j alone, so a work that nobody took in training cannot be judged: such
-works share the lowest score. A visitor whom training did not know gets the mean of all u_i; the attention
+A work stands for a candidate by v_j alone, so works that nobody took in training cannot be told apart. They
+share the mean of their v, which being passed over has taught; works added after the end of the log were not
+drawn, and theirs is 0. A visitor whom training did not know gets the mean of all u_i; the attention
 over the profile makes the answer personal. A profile may hold only works of the catalogue.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -273,8 +274,7 @@ class ACF(Recommender[ACFSettings]):
         sampler = triple_sampler(
             data, histories, cases, inputs.table, inputs.rows, "uniform", settings.profile_cap, seed
         )
-        taught = Taught.by("uniform", sampler.context, len(self.item_ids))
-        self.known, self.taught = taught.taken, taught.users
+        self.taught = Taught.by("uniform", sampler.context, len(self.item_ids))
         first = int(generator(seed, "weights").integers(2**63))
         network = ACFNetwork(
             len(self.user_ids), len(self.item_ids), maps.channels, settings.dim, settings.attention_dim, first
@@ -298,17 +298,26 @@ class ACF(Recommender[ACFSettings]):
             self._scorer.attend(profiles.slice(first, last), self._users(user_ids[first:last])).taste
             for first, last in profiles.tiles(most)
         ]
-        network = self._scorer.network
-        scores = (torch.cat([network.user[:0], *tastes]) @ network.item.T).cpu().numpy()
-        scores[:, ~self.known] = scores[:, self.known].min(axis=1, keepdims=True)
-        return scores
+        scores = torch.cat([self._scorer.network.user[:0], *tastes]) @ self._item_vectors().T
+        return scores.cpu().numpy()
+
+    def _item_vectors(self) -> Tensor:
+        """V of every work; what works that nobody took have in its place; shape (items, dim)."""
+        vectors = self._scorer.network.item.detach()
+        taken, refused = (
+            torch.from_numpy(flags).to(vectors.device) for flags in (self.taught.taken, self.taught.refused)
+        )
+        vectors = torch.where((taken | refused)[:, None], vectors, 0.0)
+        if refused.any():
+            vectors[refused] = vectors[refused].mean(0)
+        return vectors
 
     def _users(self, user_ids: Sequence[str | None]) -> Tensor:
         """Vector u of every user, the mean of all for those not trained; shape (len(user_ids), dim)."""
         vectors = self._scorer.network.user
         rows = self.user_ids.find([user or "" for user in user_ids])
-        known = torch.from_numpy((rows >= 0) & self.taught[rows]).to(vectors.device)
-        mean = vectors[torch.from_numpy(self.taught).to(vectors.device)].mean(0)
+        known = torch.from_numpy((rows >= 0) & self.taught.users[rows]).to(vectors.device)
+        mean = vectors[torch.from_numpy(self.taught.users).to(vectors.device)].mean(0)
         return torch.where(known[:, None], vectors[torch.from_numpy(rows).to(vectors.device)], mean)
 
     def _capped(self, profiles: Ragged) -> Ragged:
@@ -319,7 +328,10 @@ class ACF(Recommender[ACFSettings]):
         """Cosine of v: works are alike if the same collectors take them. 0 for works nobody took."""
         if guests is not None:
             raise _stranger()
-        unit = F.normalize(self._scorer.network.item.detach(), dim=1) * torch.from_numpy(self.known)[:, None]
+        unit = (
+            F.normalize(self._scorer.network.item.detach(), dim=1)
+            * torch.from_numpy(self.taught.taken)[:, None]
+        )
         return (unit[torch.from_numpy(items)] @ unit.T).numpy()
 
     def _encode(self, images: Sequence[Any]) -> FloatArray | None:
@@ -371,15 +383,13 @@ class ACF(Recommender[ACFSettings]):
     def contributions(self, profile: IntArray, items: IntArray) -> FloatArray:
         """Exact: alpha(i,l) p_l^T v_j for every work of the profile, shape (items, profile).
 
-        The score is their sum and u_i^T v_j, the part of the user (here the mean of all users). Works
-        that nobody took in training have no score to explain: zeros.
+        The score is their sum and u_i^T v_j, the part of the user (here the mean of all users).
         """
         members, seen = self._attend(profile, None)
         network = self._scorer.network
         parts = network.profile[torch.from_numpy(profile[members])] * seen.works[:, None]  # (members, dim)
         terms: FloatArray = np.zeros((len(items), len(profile)), dtype=np.float32)
-        terms[:, members] = (network.item[torch.from_numpy(items)] @ parts.T).numpy()
-        terms[~self.known[items]] = 0.0
+        terms[:, members] = (self._item_vectors()[torch.from_numpy(items)] @ parts.T).numpy()
         return terms
 
     @torch.inference_mode()
@@ -393,13 +403,12 @@ class ACF(Recommender[ACFSettings]):
 
     def _arrays(self) -> Arrays:
         maps = self._scorer.maps
-        weights = weight_arrays(self._scorer.network)
+        taught = {f"taught.{name}": flags for name, flags in vars(self.taught).items()}
         return {
-            **weights,
+            **weight_arrays(self._scorer.network),
+            **taught,
             "maps": maps.maps,
             "map_rows": maps.rows,
-            "known": self.known,
-            "taught": self.taught,
         }
 
     def _restore(self, arrays: Arrays) -> None:
@@ -408,7 +417,7 @@ class ACF(Recommender[ACFSettings]):
         hidden = len(arrays["network.works.content.bias"])
         network = ACFNetwork(users, items, maps.channels, dim, hidden)
         restore_weights(network, arrays)
-        self.known, self.taught = arrays["known"], arrays["taught"]
+        self.taught = Taught(*(arrays[f"taught.{field.name}"] for field in fields(Taught)))
         self._scorer = _TripleScorer(network, maps, torch.device("cpu"))
 
 
