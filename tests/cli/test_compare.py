@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import vasari as vs
+from vasari.cli.comparison import _named
 from vasari.cli.main import app
 
 RECIPE = """
@@ -127,6 +128,15 @@ def test_killed_at_random_moments_it_ends_in_the_same_files(shop, tmp_path):
     for name in ("comparison.json", "users.parquet"):
         content = [(tmp_path / f / "results" / name).read_bytes() for f in ("whole", "killed")]
         assert content[0] == content[1]
+
+
+def test_tables_are_named_before_their_path():
+    given = ["deep=runs/epochs=3/table", "runs/epochs=3/lbp", "plain"]
+    assert {name: str(path) for name, path in _named(given).items()} == {
+        "deep": "runs/epochs=3/table",
+        "lbp": "runs/epochs=3/lbp",
+        "plain": "plain",
+    }
 
 
 def test_ablate_names_its_groups_and_tables(shop):

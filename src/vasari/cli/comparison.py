@@ -82,7 +82,9 @@ def _named(features: list[str]) -> dict[str, Path]:
     """``["deep=tables/deep", "tables/lbp"]`` to paths by name; a table without one is named by its folder."""
     found: dict[str, Path] = {}
     for given in features:
-        name, _, path = given.rpartition("=")
+        name, _, path = given.partition("=")
+        if not path or Path(name).name != name:  # no "=", or one within a path: runs/epochs=3/features
+            name, path = "", given
         if (name := name or Path(path).name) in found:
             raise UsageError(f"two feature tables are called {name!r}; write --features NAME={path}")
         found[name] = Path(path)
