@@ -14,6 +14,7 @@ from vasari.data.ragged import Ragged
 from vasari.features.table import FeatureTable
 from vasari.models import Hybrid
 from vasari.models.hybrid import combination_loss, fit_weights
+from vasari.models.pooling import Pooling
 from vasari.models.validation import hold_out
 
 PROFILES = [[0], [1, 2, 3, 30], [70, 4, 18], [5, 6, 7, 8, 9, 60]]
@@ -264,3 +265,22 @@ def test_settings_out_of_range_are_refused(settings, words):
 def test_an_unknown_attribute_is_named():
     with pytest.raises(DataError, match="'mood'"):
         Hybrid(attributes=("mood",)).fit(*style_gallery())
+
+
+@pytest.mark.parametrize("similarity", ["max", "mean", "topk"])
+def test_how_many_likenesses_are_held_at_once_is_bounded_and_changes_nothing(monkeypatch, similarity):
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(40, 30)).astype(np.float32)
+    profiles = Ragged.from_rows([rng.permutation(40)[:size] for size in (3, 0, 5, 1, 9, 4)])
+    asked = []
+
+    def likeness(members):
+        asked.append(len(members))
+        return table[members]
+
+    whole = Pooling(similarity, 2).scores(profiles, 30, likeness)
+    monkeypatch.setattr("vasari.models.pooling.QUERY_TILE", 30 * 6)
+    asked.clear()
+    np.testing.assert_array_equal(Pooling(similarity, 2).scores(profiles, 30, likeness), whole)
+    assert max(asked) == 9  # the longest profile; all others share rounds of at most six works
+    assert sorted(asked)[-2] <= 6

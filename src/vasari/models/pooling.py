@@ -21,7 +21,7 @@ from vasari.models.bank import BLOCK, FeatureBank
 from vasari.models.base import FloatArray, IntArray
 
 SIMILARITIES = ("max", "mean", "topk")
-QUERY_TILE = 1024  # profile members compared with all items at once
+QUERY_TILE = 1 << 26  # likenesses held at once, unless one profile has more: 256 MiB of float32
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Pooling:
             Some members to their likeness to every item, shape (members, n_items).
         """
         scores = np.zeros((len(profiles), n_items), dtype=np.float32)
-        for first, last in profiles.tiles(QUERY_TILE):
+        for first, last in profiles.tiles(max(1, QUERY_TILE // max(1, n_items))):
             part = profiles.slice(first, last)
             members, places = np.unique(part.values, return_inverse=True)
             similar = likeness(members)
