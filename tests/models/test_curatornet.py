@@ -53,7 +53,7 @@ def test_scores_equal_the_equations_for_any_profile_lengths_in_one_batch(pooling
         wanted = [
             by_hand(network, features, profiles[p], i, pooling) for p, i in zip(profile, items, strict=True)
         ]
-        np.testing.assert_allclose(scores, wanted, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(scores, wanted, rtol=1e-4, atol=1e-4)  # of scores up to 50
 
 
 def test_the_towers_run_once_per_distinct_item_and_profile(monkeypatch):

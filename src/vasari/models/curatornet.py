@@ -36,6 +36,7 @@ from vasari.data.ragged import Ragged
 from vasari.features.table import FeatureTable
 from vasari.models.bank import BLOCK, FeatureBank
 from vasari.models.base import Arrays, FitInputs, FloatArray, IntArray, Recommender
+from vasari.models.dots import pair_dots
 from vasari.models.drawing import triple_sampler
 from vasari.models.learning import learn
 from vasari.models.registry import register
@@ -210,15 +211,15 @@ class _TripleScorer(nn.Module):
             np.concatenate([members, batch.positive, batch.negative]), return_inverse=True
         )
         at = torch.from_numpy(places).to(self.device)
-        members_at, positive_at, negative_at = torch.split(at, [len(members), len(batch), len(batch)])
+        members_at, pairs_at = torch.split(at, [len(members), 2 * len(batch)])
         features = self.bank.take(torch.from_numpy(items).to(self.device))
         features = F.dropout(features, self.dropout, training=self.network.training)
         vectors = self.network.item_tower(features)
         offsets = torch.from_numpy(batch.profiles.offsets[:-1].copy()).to(self.device)
         users = self.network.user_tower(vectors, members_at, offsets)  # (distinct profiles, 200)
-        mine = F.embedding(torch.from_numpy(batch.profile).to(self.device), users)  # (triples, 200)
-        positive, negative = F.embedding(positive_at, vectors), F.embedding(negative_at, vectors)
-        return PairScores((mine * positive).sum(1), (mine * negative).sum(1))
+        profile = torch.from_numpy(batch.profile).to(self.device)
+        positive, negative = pair_dots(users, vectors, profile.repeat(2), pairs_at).chunk(2)
+        return PairScores(positive, negative)
 
 
 @register
