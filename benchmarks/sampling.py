@@ -1,6 +1,6 @@
 """Drawing triples: Python loops and Cornac's iterator, against Vasari's sampler.
 
-    python -m benchmarks.sampling [--batch 8192] [--repeats 5] [--json]
+    python -m benchmarks.sampling [--batch 65536] [--repeats 5] [--json]
 
 Synthetic data of UGallery's size: 13,297 works of 573 artists in 100 clusters, 2,378 users with 1 to 10
 works. All sides verify every negative against the user's history. The references are the published
@@ -26,6 +26,7 @@ from vasari.sampling import Sampler, SamplingContext, stream
 ITEMS, ARTISTS, CLUSTERS, USERS, LONGEST, DIM = 13_297, 573, 100, 2_378, 10, 200
 FINE_GRAINED, MARGIN = 0.6, 0.1
 BATCHES = 4
+REFERENCE_TRIPLES = 8192
 
 
 def make(seed: int = 0) -> tuple[Histories, np.ndarray, np.ndarray, np.ndarray]:
@@ -201,7 +202,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--batch", type=int, default=8192)
+    parser.add_argument("--batch", type=int, default=65_536)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -216,7 +217,7 @@ def main() -> None:
         sampler = Sampler(context, mixture)
         seconds = medians(
             {
-                **{side: lambda draw=draw: draw(size) for side, draw in references.items()},
+                **{side: lambda draw=draw: draw(REFERENCE_TRIPLES) for side, draw in references.items()},
                 "vasari": lambda sampler=sampler: [sampler.batch(0, 0, i, size) for i in range(BATCHES)],
                 "stream": lambda sampler=sampler: list(stream(sampler, 0, 0, BATCHES, size, workers=2)),
                 "floor": lambda numbers=numbers: [rng.random(size * numbers) for _ in range(BATCHES)],
@@ -224,7 +225,7 @@ def main() -> None:
             arguments.repeats,
         )
         a_million = {
-            side: taken / (size * (1 if side in references else BATCHES)) * 1e6
+            side: taken / (REFERENCE_TRIPLES if side in references else size * BATCHES) * 1e6
             for side, taken in seconds.items()
         }
         rates[name] = {side: round(1e6 / taken) for side, taken in a_million.items()}

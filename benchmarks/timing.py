@@ -3,6 +3,9 @@
 A benchmark compares a reference with Vasari on the same work, and Vasari with its floor: the time that the
 arithmetic or the traffic of that work takes on a machine that does nothing else, at the speed of a large
 product or a large copy measured in the same run.
+
+Time is wall time. Where other work shares the processors, `BENCH_CLOCK=processor OMP_NUM_THREADS=1` counts
+the processor time of this process instead; the report then says so. More threads would be added up.
 """
 
 from __future__ import annotations
@@ -21,6 +24,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+SHARED = os.environ.get("BENCH_CLOCK") == "processor"
+clock = time.process_time if SHARED else time.perf_counter
+
 
 def medians(
     sides: Mapping[str, Callable[[], Any]], repeats: int = 5, warm_up: bool = True
@@ -36,10 +42,10 @@ def medians(
 
 
 def seconds(run: Callable[[], Any]) -> float:
-    """Wall time of one call."""
-    started = time.perf_counter()
+    """Time of one call."""
+    started = clock()
     run()
-    return time.perf_counter() - started
+    return clock() - started
 
 
 def peak_operations(size: int = 2048, repeats: int = 5) -> float:
@@ -78,7 +84,7 @@ def in_subprocess(module: str, *arguments: str) -> Any:
 
 
 def machine() -> str:
-    """Processor, cores, threads of torch and system in one line."""
+    """Processor, cores, threads of torch, what else runs, kind of time and system in one line."""
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -86,7 +92,9 @@ def machine() -> str:
             line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line
         ]
         name = next(iter(lines), name)
-    return f"{name}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, {platform.platform()}"
+    threads = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    busy = f"load {os.getloadavg()[0]:.1f}, {'processor' if SHARED else 'wall'} time"
+    return f"{name}, {threads}, {busy}, {platform.platform()}"
 
 
 def compared(what: str, reference: float, ours: float, floor: float | None = None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ which is slower). Where a quarter of the memory does not hold the frame, a thous
 the time is multiplied by items / 1,000; users are timed on those rows. The floor is the product of the
 distinct works of all profiles with all items, at the speed of a large product.
 
-Memory is that of a process of its own which fits VisRank and scores everybody, tile by tile.
+Memory is that of a process of its own which fits VisRank and scores two tiles of users.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ def one_size(items: int, speed: float) -> dict[str, float | str]:
 
 def memory(items: int) -> int:
     """Bytes that this process held at most."""
-    exhaust(vasari_scores(*make(items)))
+    features, profiles = make(items)
+    exhaust(vasari_scores(features, profiles.slice(0, 2 * TILE)))
     return peak_memory()
 
 
@@ -110,7 +111,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sizes", default=f"{ITEMS},{LARGE}")
-    parser.add_argument("--memory-of", type=int, help="score everybody at this size and print the bytes held")
+    parser.add_argument("--memory-of", type=int, help="score users at this size and print the bytes held")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if options.memory_of:
