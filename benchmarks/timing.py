@@ -28,11 +28,9 @@ SHARED = os.environ.get("BENCH_CLOCK") == "processor"
 clock = time.process_time if SHARED else time.perf_counter
 
 
-def medians(
-    sides: Mapping[str, Callable[[], Any]], repeats: int = 5, warm_up: bool = True
-) -> dict[str, float]:
+def medians(sides: Mapping[str, Callable[[], Any]], repeats: int = 5) -> dict[str, float]:
     """Seconds of each side: one warm-up, then the median of `repeats` rounds over all sides in turn."""
-    for run in sides.values() if warm_up else ():
+    for run in sides.values():
         run()
     taken: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(repeats):

@@ -36,6 +36,7 @@ from vasari.training.loop import TrainingSettings, train
 REFERENCE_TRIPLES = 12_800  # of one round of the reference
 BATCHES = 4  # of one round of Vasari
 JUDGED = 2_000  # fresh triples for the accuracy
+LAPS, LAP = 12, 4  # judged so often in the race, after so many steps each
 MILLION = 1_000_000
 
 Point = dict[str, float]
@@ -120,11 +121,11 @@ def race(shown: Gallery, sampler: Sampler, options: argparse.Namespace) -> dict[
     """Both learning curves; Vasari's is taken before and after the tutorial's, and the slower counts."""
     judge = judge_by(shown, sampler.batch(2, 0, 0, JUDGED))
     settings = TrainingSettings(
-        epochs=RACE_STEPS // options.race_every,
-        triples_per_epoch=options.race_batch * options.race_every,
+        epochs=LAPS,
+        triples_per_epoch=LAP * options.race_batch,
         batch_size=options.race_batch,
         learning_rate=options.learning_rate,
-        lr_factor=1.0 - 1e-9,
+        stop_patience=LAPS,
     )
     before = vasari_curve(shown, sampler, settings, judge)
     reference = tutorial_curve(shown, sampler.batch(0, 0, 0, options.race), judge, options.race // 10)
@@ -132,7 +133,7 @@ def race(shown: Gallery, sampler: Sampler, options: argparse.Namespace) -> dict[
     return {
         "reference": reference,
         "vasari": after,
-        "seconds": max(first_as_good(points, reference[-1]) for points in (before, after)),
+        "vasari_seconds": max(first_as_good(points, reference[-1]) for points in (before, after)),
     }
 
 
@@ -147,7 +148,6 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--full", dest="race", action="store_const", const=MILLION, default=100_000)
     parser.add_argument("--race-batch", type=int, default=16_384)
-    parser.add_argument("--race-every", type=int, default=2)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -180,11 +180,11 @@ def main() -> None:
         "training",
         [
             compared("1,000,000 triples", reference, ours, work / peak_operations()),
-            compared(what, until, curves["seconds"]),
+            compared(what, until, curves["vasari_seconds"]),
         ],
         [
             bar("triples a second", reference / ours, "times the reference", ">=", 40),
-            bar(what, until / curves["seconds"], "times as fast", ">=", 30),
+            bar(what, until / curves["vasari_seconds"], "times as fast", ">=", 30),
         ],
         options.json,
         batch=options.batch,

@@ -7,8 +7,9 @@ Source: Messina et al. 2019 (UMUAI), there for every family of features.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -112,8 +113,8 @@ class Looks:
         """
         units = self._units(torch.from_numpy(members), guests)
         if items is not None:
-            return (units @ self._items(torch.from_numpy(items)).T).numpy()
-        return np.concatenate([(units @ block.T).numpy() for _, block in self._blocks()], axis=1)
+            return self._cosines(units, torch.from_numpy(items)).numpy()
+        return self._to_all(units)
 
     @torch.inference_mode()
     def scores(self, profiles: Ragged, guests: FloatArray | None, pooling: Pooling) -> FloatArray:
@@ -125,10 +126,7 @@ class Looks:
         units = self._units(torch.from_numpy(members), guests)
         offsets = torch.from_numpy(profiles.offsets[:-1].copy())
         taste = F.embedding_bag(torch.from_numpy(places), units, offsets, mode="mean")
-        scores = np.empty((len(profiles), len(self.bank)), dtype=np.float32)
-        for start, block in self._blocks():
-            scores[:, start : start + len(block)] = (taste @ block.T).numpy()
-        return scores
+        return self._to_all(taste)
 
     def _units(self, members: Tensor, guests: FloatArray | None) -> Tensor:
         """Unit vectors of items and, numbered beyond the catalogue, of guests."""
@@ -141,13 +139,22 @@ class Looks:
             vectors[~inside] = self.bank.scale(raw[outside])
         return F.normalize(vectors, dim=1)
 
-    def _items(self, items: Tensor) -> Tensor:
-        """Unit vectors of items, zeros without a picture."""
-        block = F.normalize(self.bank.take(items), dim=1)
-        block[torch.from_numpy(~self.bank.present[items.numpy()])] = 0.0
-        return block
+    @cached_property
+    def _lengths(self) -> Tensor:
+        """Length of every item's vector, infinite without a picture, so that its cosines are 0; (items,)."""
+        blocks = torch.split(torch.arange(len(self.bank)), BLOCK)
+        lengths = torch.cat([self.bank.take(block).norm(dim=1) for block in blocks]).clamp_min(1e-12)
+        lengths[torch.from_numpy(~self.bank.present)] = torch.inf
+        return lengths
 
-    def _blocks(self) -> Iterator[tuple[int, Tensor]]:
-        """Unit vectors of all items, block by block, with the number of the first item."""
-        for start in range(0, len(self.bank), BLOCK):
-            yield start, self._items(torch.arange(start, min(start + BLOCK, len(self.bank))))
+    def _cosines(self, vectors: Tensor, items: Tensor) -> Tensor:
+        """Inner products of vectors, shape (n, dim), with the unit vectors of items, shape (n, items)."""
+        # The product is divided, not the features: fewer numbers while there are fewer vectors than features.
+        return vectors @ self.bank.take(items).T / self._lengths[items]
+
+    def _to_all(self, vectors: Tensor) -> FloatArray:
+        """`_cosines` with all items, block by block."""
+        cosines = np.empty((len(vectors), len(self.bank)), dtype=np.float32)
+        for items in torch.split(torch.arange(len(self.bank)), BLOCK):
+            cosines[:, items[0] : items[-1] + 1] = self._cosines(vectors, items).numpy()
+        return cosines
