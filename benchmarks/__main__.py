@@ -2,7 +2,8 @@
 
     python -m benchmarks [NAME ...] [--json]
 
-Without names everything is run and benchmarks/RESULTS.md is written; with names the table is only printed.
+Without names everything is run. What each benchmark found is kept in benchmarks/results.json, and
+benchmarks/RESULTS.md is written from it: a benchmark run again replaces its own lines and leaves the others.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+RESULTS = HERE / "results.json"
 NO_BENCHMARK = {"__main__", "__init__", "timing"}
 STUDIES = {"guided_or_not", "presets", "simulated_collectors"}  # of quality, not of speed: run by name
 PACKAGES = ("numpy", "torch", "polars")
@@ -56,37 +58,56 @@ def table(results: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def page(results: list[dict[str, Any]]) -> str:
-    """RESULTS.md: what was run, where, when and with which versions, and the table."""
-    versions = [f"Python {platform.python_version()}"]
-    versions += [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
-    today = datetime.datetime.now(tz=datetime.timezone.utc).date()
+def page(kept: dict[str, dict[str, Any]]) -> str:
+    """RESULTS.md: the table, and where, when and with which versions each benchmark was run."""
+    runs = [
+        f"- `python -m benchmarks {name}`, {one['date']}, {one['versions']}; {one['found']['machine']}"
+        for name, one in sorted(kept.items())
+    ]
     return f"""# Benchmarks
 
-`python -m benchmarks` on {today}: {results[0]["machine"]}; {", ".join(versions)}.
+Written by `python -m benchmarks`. Seconds are medians of runs in turns, for the same work on both sides. The
+floor is what the operations or the traffic of the work take at the speed of a large product or copy in the
+same run. What the reference of a row does stands in the docstring of its module.
 
-Times are medians of runs in turns, for the same work on both sides. The floor is what the operations or the
-traffic of the work take at the speed of a large product or copy in the same run. Each module says what its
-reference does.
+{table([one["found"] for _, one in sorted(kept.items())])}
 
-{table(results)}
+{chr(10).join(runs)}
 """
+
+
+def versions() -> str:
+    """Of Python and of the packages that do the work."""
+    packages = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
+    return ", ".join([f"Python {platform.python_version()}", *packages])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     everything = sorted({file.stem for file in HERE.glob("*.py")} - NO_BENCHMARK - STUDIES)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(everything)}; default all")
-    parser.add_argument("--json", action="store_true", help="print a list of all findings")
+    parser.add_argument("--json", action="store_true", help="print a list of what was found")
     options = parser.parse_args()
     if unknown := sorted(set(options.names) - set(everything)):
         parser.error(f"there is no benchmark {unknown[0]!r}; choose of {', '.join(everything)}")
-    found = {name: run(name) for name in options.names or everything}
-    results = [result for result in found.values() if result is not None]
-    if results and not options.names:
-        (HERE / "RESULTS.md").write_text(page(results))
+    results, failed = [], False
+    for name in options.names or everything:
+        if (found := run(name)) is None:
+            failed = True
+            continue
+        results.append(found)
+        keep(name, found)
     print(json.dumps(results) if options.json else table(results))
-    sys.exit(len(results) < len(found))
+    sys.exit(failed)
+
+
+def keep(name: str, found: dict[str, Any]) -> None:
+    """Replace what is known of one benchmark, in both files."""
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    today = datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat()
+    kept[name] = {"date": today, "versions": versions(), "found": found}
+    RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
+    RESULTS.with_name("RESULTS.md").write_text(page(kept))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ holds the drawing of the triples; the tutorial's are drawn before.
 
 Then a race: the tutorial trains on 100,000 triples, with `--full` on a million, and it is measured how soon
 Vasari, with batches and a learning rate of its own and scaled features, is as good in accuracy on fresh
-triples and in AUC of the users' hidden last baskets. Judging is not timed; scaling the features is.
+triples and in AUC of the users' hidden last baskets. Judging is not timed; scaling the features is. The bar
+of the race is for the million.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ from vasari.sampling import Sampler, SamplingContext, Triples
 from vasari.training.loop import TrainingSettings, train
 
 REFERENCE_TRIPLES = 12_800  # of one round of the reference
-BATCHES = 4  # of one round of Vasari
-JUDGED = 2_000  # fresh triples for the accuracy
-LAPS, LAP = 12, 4  # judged so often in the race, after so many steps each
+BATCHES = 2  # of one round of Vasari
+JUDGED = 1_000  # fresh triples for the accuracy
+LAPS, LAP = 8, 4  # judged so often in the race, after so many steps each
 MILLION = 1_000_000
 
 Point = dict[str, float]
@@ -111,10 +112,10 @@ def tutorial_curve(shown: Gallery, triples: Triples, judge: Judge, every: int) -
     return points
 
 
-def first_as_good(points: list[Point], wanted: Point) -> float:
-    """Seconds until accuracy and AUC are both those wanted, infinity if they never are."""
+def first_as_good(points: list[Point], wanted: Point) -> float | None:
+    """Seconds until accuracy and AUC are both those wanted, None if they never are."""
     good = [p["seconds"] for p in points if p["accuracy"] >= wanted["accuracy"] and p["auc"] >= wanted["auc"]]
-    return min(good, default=float("inf"))
+    return min(good, default=None)
 
 
 def race(shown: Gallery, sampler: Sampler, options: argparse.Namespace) -> dict[str, Any]:
@@ -130,11 +131,9 @@ def race(shown: Gallery, sampler: Sampler, options: argparse.Namespace) -> dict[
     before = vasari_curve(shown, sampler, settings, judge)
     reference = tutorial_curve(shown, sampler.batch(0, 0, 0, options.race), judge, options.race // 10)
     after = vasari_curve(shown, sampler, settings, judge)
-    return {
-        "reference": reference,
-        "vasari": after,
-        "vasari_seconds": max(first_as_good(points, reference[-1]) for points in (before, after)),
-    }
+    reached = [first_as_good(points, reference[-1]) for points in (before, after)]
+    slower = None if None in reached else max(reached)
+    return {"reference": reference, "vasari": after, "vasari_seconds": slower}
 
 
 def main() -> None:
@@ -147,7 +146,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=131_072)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--full", dest="race", action="store_const", const=MILLION, default=100_000)
-    parser.add_argument("--race-batch", type=int, default=16_384)
+    parser.add_argument("--race-batch", type=int, default=2048)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -174,18 +173,17 @@ def main() -> None:
     ours = taken["vasari"] / settings.triples_per_epoch * MILLION
     work = operations(options.dim, next(batches(0))) / options.batch * MILLION
     curves = race(shown, sampler, options)
-    until = curves["reference"][-1]["seconds"]
+    until, ours_until = curves["reference"][-1]["seconds"], curves["vasari_seconds"]
     what = f"time to the reference's accuracy and AUC after {options.race:,} triples"
+    comparisons = [compared("1,000,000 triples", reference, ours, work / peak_operations())]
+    comparisons += [compared(what, until, ours_until)] if ours_until else []
+    bars = [bar("triples a second", reference / ours, "times the reference", ">=", 40)]
+    if options.race == MILLION:
+        bars.append(bar(what, until / ours_until if ours_until else 0.0, "times as fast", ">=", 30))
     report(
         "training",
-        [
-            compared("1,000,000 triples", reference, ours, work / peak_operations()),
-            compared(what, until, curves["vasari_seconds"]),
-        ],
-        [
-            bar("triples a second", reference / ours, "times the reference", ">=", 40),
-            bar(what, until / curves["vasari_seconds"], "times as fast", ">=", 30),
-        ],
+        comparisons,
+        bars,
         options.json,
         batch=options.batch,
         triples_per_second={"reference": MILLION / reference, "vasari": MILLION / ours},
