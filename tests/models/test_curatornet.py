@@ -78,6 +78,19 @@ def test_the_towers_run_once_per_distinct_item_and_profile(monkeypatch):
     assert rows == {"item": len({1, 2, 3, 7, 8, 9, 20}), "user": 2}
 
 
+def test_features_written_to_given_memory_are_those_taken_afresh(monkeypatch):
+    from vasari.models import bank
+
+    items = torch.tensor([5, 0, 71, 5])
+    for held in (bank.HELD, 0):
+        monkeypatch.setattr(bank, "HELD", held)
+        features = FeatureBank.fit(vectors(), np.arange(72), "zscore")
+        fresh = features.take(items).clone()
+        room = torch.full((6, features.dim), torch.nan)
+        assert torch.equal(features.take(items, room), fresh)
+        assert room[4:].isnan().all()
+
+
 def test_zscore_is_over_the_works_with_a_picture_and_constant_features_are_harmless():
     matrix = vectors().astype(np.float16)
     matrix[:, 3] = 2.5

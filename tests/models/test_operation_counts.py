@@ -20,6 +20,7 @@ from vasari.training import loop
 from vasari.training.loop import TrainingSettings, train
 
 DIM, SIZE = 16, 256
+GATHERS = {torch.ops.aten.index.Tensor, torch.ops.aten.index_select.default, torch.ops.aten.index_select.out}
 
 
 def sampler_over(n_items, mixture="guidelines"):
@@ -51,8 +52,7 @@ class Elements(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
-        gathers = func is torch.ops.aten.index.Tensor and self.watched is not None
-        if gathers and args[0].data_ptr() == self.watched.data_ptr():
+        if self.watched is not None and func in GATHERS and args[0].data_ptr() == self.watched.data_ptr():
             self.rows.append(len(result))
         outputs = result if isinstance(result, (tuple, list)) else [result]
         self.total += sum(out.numel() for out in outputs if isinstance(out, torch.Tensor))

@@ -87,12 +87,25 @@ class FeatureBank:
             setattr(self, name, getattr(self, name).to(device))
         return self
 
-    def take(self, items: Tensor) -> Tensor:
-        """Scaled features of the given items, shape (len(items), dim), float32."""
+    def take(self, items: Tensor, into: Tensor | None = None) -> Tensor:
+        """Scaled features of the given items, shape (len(items), dim), float32.
+
+        Parameters
+        ----------
+        into
+            Memory to write to, shape (len(items) or more, dim), for callers who need one set of features at a
+            time: where the matrix is held, filling it costs a fifth of getting a hundred fresh megabytes.
+        """
         rows = self._item_rows[items]
         if self._held is None and self.matrix.numel() <= HELD:
             self._held = self.scale(self.matrix)
-        return self.scale(self.matrix[rows]) if self._held is None else self._held[rows]
+        if self._held is None:
+            return self.scale(self.matrix[rows])
+        return (
+            self._held[rows]
+            if into is None
+            else torch.index_select(self._held, 0, rows, out=into[: len(rows)])
+        )
 
     def scale(self, features: Tensor) -> Tensor:
         """Raw features, shape (n, dim), to scaled ones."""

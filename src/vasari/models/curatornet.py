@@ -203,6 +203,13 @@ class _TripleScorer(nn.Module):
         super().__init__()
         self.network = network
         self.bank, self.device, self.dropout = bank, device, dropout
+        self._room = torch.empty(0, bank.dim, device=device)
+
+    def _room_for(self, items: int) -> Tensor:
+        """Memory for the features of one step, which are done with when the next one asks for them."""
+        if len(self._room) < items:
+            self._room = torch.empty(items + items // 8, self.bank.dim, device=self.device)
+        return self._room
 
     def pair_scores(self, batch: Triples) -> PairScores:
         """Scores of the positives and of the negatives."""
@@ -212,7 +219,8 @@ class _TripleScorer(nn.Module):
         )
         at = torch.from_numpy(places).to(self.device)
         members_at, pairs_at = torch.split(at, [len(members), 2 * len(batch)])
-        features = self.bank.take(torch.from_numpy(items).to(self.device))
+        room = self._room_for(len(items)) if self.training else None
+        features = self.bank.take(torch.from_numpy(items).to(self.device), room)
         features = F.dropout(features, self.dropout, training=self.network.training)
         vectors = self.network.item_tower(features)
         offsets = torch.from_numpy(batch.profiles.offsets[:-1].copy()).to(self.device)
