@@ -49,6 +49,16 @@ from vasari.training.loop import train
 
 ITEMS, USERS, DIM, TAKEN, HIDDEN = 9_517, 600, 1_280, 73, 10
 CLOSE = 0.002
+# Cornac's regularisation, so that both sides minimise the same.
+CORNACS = {
+    "lambda_user": 0.01,
+    "lambda_positive": 0.01,
+    "lambda_negative": 0.01,
+    "lambda_bias": 0.01,
+    "lambda_negative_bias": 0.001,
+    "lambda_looks": 0.0,
+    "lambda_visual_bias": 0.0,
+}
 REFERENCES = {"vbpr": ("cornac", "1,2,5,10"), "bpr": ("implicit", "10,30,100,200")}
 METRICS = {"vbpr": "auc", "bpr": "ndcg@20"}
 
@@ -151,7 +161,7 @@ def vasari_curve(name: str, task: Task, judge: Judge, options: argparse.Namespac
     users, items = len(histories.user_ids), len(histories.item_ids)
     network: FactorNetwork
     if name == "vbpr":
-        settings = VBPRSettings(factors=20, visual_factors=20, scale="none", **shared)
+        settings = VBPRSettings(factors=20, visual_factors=20, scale="none", **CORNACS, **shared)
         everything = np.arange(items)
         bank = FeatureBank.fit(features * features.shape[1] ** 0.5, everything, "none")
         network = VBPRNetwork(users, items, bank, settings)

@@ -47,9 +47,9 @@ class ApproximateIndex:
     def __init__(
         self,
         vectors: npt.NDArray[np.floating],
-        connectivity: int = 16,
-        build_effort: int = 128,
-        search_effort: int = 128,
+        connectivity: int = 24,
+        build_effort: int = 256,
+        search_effort: int = 160,
         threads: int = 1,
     ) -> None:
         if vectors.ndim != 2:
