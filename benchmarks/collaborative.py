@@ -49,7 +49,8 @@ from vasari.training.loop import train
 
 ITEMS, USERS, DIM, TAKEN, HIDDEN = 9_517, 600, 1_280, 73, 10
 CLOSE = 0.002
-# Cornac's regularisation, so that both sides minimise the same.
+# Cornac's regularisation. It adds its visual bias, a column, to a row, so that every triple of a batch meets
+# the bias of every other: there the data weighs more against these terms than the equation says.
 CORNACS = {
     "lambda_user": 0.01,
     "lambda_positive": 0.01,
@@ -61,6 +62,7 @@ CORNACS = {
 }
 REFERENCES = {"vbpr": ("cornac", "1,2,5,10"), "bpr": ("implicit", "10,30,100,200")}
 METRICS = {"vbpr": "auc", "bpr": "ndcg@20"}
+STEPS = {"vbpr": (1_000, 5e-3), "bpr": (2_000, 1e-2)}  # batch size and learning rate
 
 Point = dict[str, float]
 Task = tuple[Histories, Cases, np.ndarray]
@@ -154,8 +156,8 @@ def vasari_curve(name: str, task: Task, judge: Judge, options: argparse.Namespac
         "epochs": options.parts,
         "stop_patience": options.parts,
         "triples_per_epoch": options.triples,
-        "batch_size": options.batch,
-        "learning_rate": options.learning_rate,
+        "batch_size": options.batch or STEPS[name][0],
+        "learning_rate": options.learning_rate or STEPS[name][1],
     }
     started = time.perf_counter()
     users, items = len(histories.user_ids), len(histories.item_ids)
@@ -211,8 +213,8 @@ def main() -> None:
     parser.add_argument("--epochs", help="of the references' trainings, with commas")
     parser.add_argument("--parts", type=int, default=40, help="how often Vasari is judged")
     parser.add_argument("--triples", type=int, default=38_000, help="between two of these")
-    parser.add_argument("--batch", type=int, default=2_000)
-    parser.add_argument("--learning-rate", type=float, default=1e-2)
+    parser.add_argument("--batch", type=int, help="by default as STEPS says")
+    parser.add_argument("--learning-rate", type=float, help="by default as STEPS says")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     task = load(options.data) if options.data else make(options.items, options.users, options.dim)
