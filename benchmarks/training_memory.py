@@ -49,8 +49,9 @@ def make(items: int) -> vs.Dataset:
         "item_id": names[taken],
         "timestamp": np.datetime64("2020-01-01T12:00", "us") + days.astype("timedelta64[D]"),
     }
+    frame = pl.DataFrame(log).with_columns(pl.col("timestamp").dt.replace_time_zone("UTC"))
     catalogue = pl.DataFrame({"item_id": names, "artist_id": artists})
-    return vs.Dataset.from_frames(catalogue, pl.DataFrame(log))
+    return vs.Dataset.from_frames(catalogue, frame)
 
 
 def fit(path: Path) -> dict[str, float]:
