@@ -25,7 +25,8 @@ def one_gallery(folder: Path, seed: int) -> dict[str, dict[str, list[float]]]:
     data = vs.synthetic.gallery(folder, seed=seed, progress=False)
     features = vs.extract(data, out=folder / "features", progress=False)
     models = {
-        "CuratorNet, guidelines": vs.CuratorNet.tuned(),
+        "CuratorNet, tuned": vs.CuratorNet.tuned(),
+        "CuratorNet, six guidelines": vs.CuratorNet.tuned(sampling="guidelines"),
         "CuratorNet, uniform": vs.CuratorNet.tuned(sampling="uniform"),
         "VisRank, mean": vs.VisRank(),
         "VisRank, max": vs.VisRank(similarity="max"),
@@ -51,12 +52,12 @@ def main() -> None:
         for model, metrics in found[seed].items():
             cells = [f"{m} {v[0]:.4f} [{v[1]:.4f}, {v[2]:.4f}]" for m, v in metrics.items()]
             print(f"seed {seed}  {model:24}", "  ".join(cells), flush=True)
-    for rival in ("VisRank, mean", "VisRank, max", "CuratorNet, uniform"):
+    for rival in ("VisRank, mean", "VisRank, max", "CuratorNet, six guidelines", "CuratorNet, uniform"):
         for metric in METRICS:
             wins = sum(
-                rows["CuratorNet, guidelines"][metric][0] > rows[rival][metric][0] for rows in found.values()
+                rows["CuratorNet, tuned"][metric][0] > rows[rival][metric][0] for rows in found.values()
             )
-            print(f"guided CuratorNet above {rival} in {metric}: {wins} of {len(found)} seeds")
+            print(f"tuned CuratorNet above {rival} in {metric}: {wins} of {len(found)} seeds")
     if options.json:
         print(json.dumps({"machine": machine(), "seeds": found}))
 

@@ -22,7 +22,7 @@ IntArray = npt.NDArray[np.int64]
 SOURCES = {**GUIDELINES, **UNIFORM}
 MIXTURES = {
     "guidelines": dict.fromkeys(GUIDELINES, 1.0),
-    "artist-weighted": dict.fromkeys(GUIDELINES, 1.0) | {"G6": 5.0},
+    "artists": {"uniform": 1.0, "G6": 2.0},
 }
 
 
