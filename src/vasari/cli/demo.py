@@ -21,8 +21,8 @@ REDUCED: dict[str, dict[str, Any]] = {
         "backbone": "efficientnet_lite0",
         "pretrained": True,
         "image_size": 64,
-        "epochs": 4,
-        "triples_per_epoch": 5_000,
+        "epochs": 3,
+        "triples_per_epoch": 2_000,
     },
     "ACF": {"epochs": 8, "triples_per_epoch": 20_000},
 }
