@@ -48,20 +48,20 @@ from vasari.core.seeds import generator
 from vasari.data.ragged import Ragged
 from vasari.models.base import Arrays, FitInputs, FloatArray, IntArray, Recommender
 from vasari.models.drawing import Taught, triple_sampler
-from vasari.models.learning import learn
+from vasari.models.learning import LearningSettings, learn
 from vasari.models.maps import SpatialMaps
 from vasari.models.registry import register
 from vasari.models.validation import hold_out
 from vasari.models.weights import restore_weights, weight_arrays
 from vasari.sampling.triples import Triples
-from vasari.training.loop import PairScores, TrainingSettings
+from vasari.training.loop import PairScores
 
 GAUSSIAN = 0.1  # standard deviation of the initial u, v and p
 TILE = 1 << 22  # values of the hidden layer over positions that answers hold at once
 
 
 @dataclass(frozen=True)
-class ACFSettings(TrainingSettings):
+class ACFSettings(LearningSettings):
     """Settings of ACF; those of training are inherited.
 
     A batch holds triples x profile works x positions x `attention_dim` values several times over: 512
@@ -78,15 +78,12 @@ class ACFSettings(TrainingSettings):
         positions x channels float16.
     profile_cap
         Only the last so many works of a profile, in training and in answers; None for all.
-    validation_share
-        Share of the users with two or more baskets whose last baskets are hidden to choose the epoch.
     """
 
     dim: int = 128
     attention_dim: int = 128
     channels: int = 128
     profile_cap: int | None = 20
-    validation_share: float = 0.25
     epochs: int = 20
     triples_per_epoch: int = 50_000
     batch_size: int = 512
@@ -99,8 +96,6 @@ class ACFSettings(TrainingSettings):
                 raise UsageError(f"{name}={getattr(self, name)} must be at least 1")
         if self.profile_cap is not None and self.profile_cap < 1:
             raise UsageError(f"profile_cap={self.profile_cap} must be at least 1, or None")
-        if not 0 <= self.validation_share < 1:
-            raise UsageError(f"validation_share={self.validation_share} must lie in [0, 1)")
 
 
 class Attention(NamedTuple):

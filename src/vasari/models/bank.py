@@ -9,6 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vasari.models.scaling import Scaling
+
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -87,6 +89,11 @@ class FeatureBank:
             setattr(self, name, getattr(self, name).to(device))
         return self
 
+    @property
+    def scaling(self) -> Scaling:
+        """The scaling alone, on the CPU, for pictures that come later."""
+        return Scaling(self.mean.cpu(), self.std.cpu())
+
     def take(self, items: Tensor, into: Tensor | None = None) -> Tensor:
         """Scaled features of the given items, shape (len(items), dim), float32.
 
@@ -116,8 +123,7 @@ class FeatureBank:
         return {
             "features": self.matrix.cpu().numpy(),
             "feature_rows": self.rows,
-            "feature_mean": self.mean.cpu().numpy(),
-            "feature_std": self.std.cpu().numpy(),
+            **self.scaling.arrays(),
         }
 
     @classmethod

@@ -36,26 +36,26 @@ from vasari.data.ragged import Ragged
 from vasari.features.table import FeatureTable
 from vasari.models.bank import BLOCK, FeatureBank
 from vasari.models.base import Arrays, FitInputs, FloatArray, IntArray, Recommender
-from vasari.models.dots import pair_dots
+from vasari.models.dots import cosines, pair_dots
 from vasari.models.drawing import triple_sampler
-from vasari.models.learning import learn
+from vasari.models.learning import LearningSettings, learn
 from vasari.models.registry import register
+from vasari.models.scaling import Scaling, check_scale
 from vasari.models.validation import hold_out
 from vasari.models.weights import restore_weights, weight_arrays
 from vasari.sampling.guidelines import Rules
 from vasari.sampling.triples import Triples
-from vasari.training.loop import PairScores, TrainingSettings
+from vasari.training.loop import PairScores
 
 ITEM_LAYERS = (200, 200)
 USER_LAYERS = (300, 300, 200)
-SCALES = ("zscore", "none")
 POOLS = ("mean", "max")
 STARTS = ("glorot", "looks")
 SAMPLE = 20_000  # items whose covariance gives the principal components of a start from looks
 
 
 @dataclass(frozen=True)
-class CuratorNetSettings(TrainingSettings):
+class CuratorNetSettings(LearningSettings):
     """Settings of CuratorNet; those of training are inherited.
 
     Attributes
@@ -80,8 +80,6 @@ class CuratorNetSettings(TrainingSettings):
         visual similarity, see `CuratorNetwork.start_from_looks`. Not in the paper.
     zero_biases
         Biases start at zero (the paper's code) or as torch makes them (tutorial).
-    validation_share
-        Share of the users with two or more baskets whose last basket is hidden to choose the epoch.
     """
 
     sampling: str | dict[str, float] = "guidelines"
@@ -93,12 +91,10 @@ class CuratorNetSettings(TrainingSettings):
     dropout: float = 0.0
     start: str = "glorot"
     zero_biases: bool = True
-    validation_share: float = 0.25
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.scale not in SCALES:
-            raise UsageError(f"scale={self.scale!r} must be one of {SCALES}")
+        check_scale(self.scale)
         if not self.pooling or not set(self.pooling) <= set(POOLS):
             raise UsageError(f"pooling={self.pooling!r} must be made of {POOLS}")
         if self.profile_cap is not None and self.profile_cap < 1:
@@ -107,8 +103,6 @@ class CuratorNetSettings(TrainingSettings):
             raise UsageError(f"start={self.start!r} must be one of {STARTS}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout={self.dropout} must lie in [0, 1)")
-        if not 0 <= self.validation_share < 1:
-            raise UsageError(f"validation_share={self.validation_share} must lie in [0, 1)")
 
 
 class CuratorNetwork(nn.Module):
@@ -362,7 +356,7 @@ class CuratorNet(Recommender[CuratorNetSettings]):
     def _finish(self, bank: FeatureBank) -> None:
         self._remember(bank)
         self.network.cpu()
-        self.mean, self.std = bank.mean.cpu(), bank.std.cpu()
+        self.scaling = bank.scaling
 
     @torch.inference_mode()
     def _remember(self, bank: FeatureBank) -> None:
@@ -381,8 +375,7 @@ class CuratorNet(Recommender[CuratorNetSettings]):
         """User vectors of some profiles (rows of `item_ids`, guests beyond), shape (profiles, 200)."""
         vectors = self.item_vectors
         if guests is not None:
-            raw = (torch.from_numpy(np.asarray(guests, np.float32)) - self.mean) / self.std
-            vectors = torch.cat([vectors, self.network.item_tower(raw)])
+            vectors = torch.cat([vectors, self.network.item_tower(self.scaling(guests))])
         if self.settings.profile_cap is not None:
             profiles = profiles.last(self.settings.profile_cap)
         device = next(self.network.parameters()).device
@@ -400,10 +393,8 @@ class CuratorNet(Recommender[CuratorNetSettings]):
     def _similarity(self, items: IntArray, guests: FloatArray | None) -> FloatArray:
         vectors = self.item_vectors
         if guests is not None:
-            raw = (torch.from_numpy(np.asarray(guests, np.float32)) - self.mean) / self.std
-            vectors = torch.cat([vectors, self.network.item_tower(raw)])
-        unit = F.normalize(vectors, dim=1)
-        return (unit[torch.from_numpy(items)] @ unit[: len(self.item_ids)].T).numpy()
+            vectors = torch.cat([vectors, self.network.item_tower(self.scaling(guests))])
+        return cosines(vectors, items, len(self.item_ids))
 
     # ------------------------------------------------------------------ files
 
@@ -411,13 +402,12 @@ class CuratorNet(Recommender[CuratorNetSettings]):
         return {
             **weight_arrays(self.network),
             "item_vectors": self.item_vectors.numpy(),
-            "feature_mean": self.mean.numpy(),
-            "feature_std": self.std.numpy(),
+            **self.scaling.arrays(),
         }
 
     def _restore(self, arrays: Arrays) -> None:
-        self.mean, self.std = (torch.from_numpy(arrays[f"feature_{name}"]) for name in ("mean", "std"))
-        self.network = CuratorNetwork(len(self.mean), self.settings.pooling)
+        self.scaling = Scaling.from_arrays(arrays)
+        self.network = CuratorNetwork(self.scaling.dim, self.settings.pooling)
         restore_weights(self.network, arrays)
         self.item_vectors = torch.from_numpy(arrays["item_vectors"])
 

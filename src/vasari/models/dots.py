@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -30,6 +31,20 @@ def pair_dots(left: Tensor, right: Tensor, rows: Tensor, columns: Tensor) -> Ten
         return (F.embedding(rows, left) * F.embedding(columns, right)).sum(1)
     dots: Tensor = _PairDots.apply(left, right, rows, columns)
     return dots
+
+
+def cosines(vectors: Tensor, items: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.float32]:
+    """Cosine of some rows of `vectors` to its first `count` rows, shape (len(items), count); 0 for zero rows.
+
+    Parameters
+    ----------
+    vectors
+        Shape (count or more, dim): the catalogue's, then those of guests.
+    items
+        Rows of `vectors`.
+    """
+    unit = F.normalize(vectors, dim=1)
+    return (unit[torch.from_numpy(items)] @ unit[:count].T).numpy()
 
 
 class _PairDots(torch.autograd.Function):

@@ -37,18 +37,19 @@ from vasari.core.seeds import generator
 from vasari.data.ragged import Ragged
 from vasari.models.bank import BLOCK
 from vasari.models.base import Arrays, FitInputs, FloatArray, IntArray, Recommender
+from vasari.models.dots import cosines
 from vasari.models.drawing import Taught, uniform_sampler
 from vasari.models.foldin import background, fold_in
-from vasari.models.learning import learn
+from vasari.models.learning import LearningSettings, learn
 from vasari.models.validation import hold_out
 from vasari.sampling.triples import Triples
-from vasari.training.loop import PairScores, TrainingSettings
+from vasari.training.loop import PairScores
 
 START = 0.1  # standard deviation of the factors at first
 
 
 @dataclass(frozen=True)
-class VectorSettings(TrainingSettings):
+class VectorSettings(LearningSettings):
     """Settings of models that learn a vector for every user; those of training are inherited.
 
     Attributes
@@ -57,13 +58,10 @@ class VectorSettings(TrainingSettings):
         Length of what is learnt for each.
     lambda_user
         lambda in lambda/2 ||w_u||^2, mean over the users of triples; also of visitors who are folded in.
-    validation_share
-        Share of the users with two or more baskets whose last baskets are hidden to choose the epoch.
     """
 
     factors: int = 64
     lambda_user: float = 0.03
-    validation_share: float = 0.25
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,8 +70,6 @@ class VectorSettings(TrainingSettings):
         for name in (name for name in self.__dataclass_fields__ if name.startswith("lambda_")):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name}={getattr(self, name)} must not be negative")
-        if not 0 <= self.validation_share < 1:
-            raise UsageError(f"validation_share={self.validation_share} must lie in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -227,8 +223,7 @@ class VectorModel(Recommender[S]):
         vectors = self.item_vectors
         if guests is not None:
             vectors = np.concatenate([vectors, self._guest_vectors(guests)])
-        unit = F.normalize(torch.from_numpy(vectors[:, :-1]), dim=1)
-        return (unit[torch.from_numpy(items)] @ unit[: len(self.item_ids)].T).numpy()
+        return cosines(torch.from_numpy(vectors[:, :-1]), items, len(self.item_ids))
 
     # ------------------------------------------------------------------ files
 

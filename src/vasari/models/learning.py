@@ -6,11 +6,13 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
+from vasari.core.errors import UsageError
 from vasari.data.cases import Cases
 from vasari.models.base import FitInputs, Recommender
 from vasari.models.validation import Validator
@@ -19,6 +21,24 @@ from vasari.sampling.triples import Triples
 from vasari.training.loop import TrainingSettings, train
 
 VALIDATION_TRIPLES = 10_000  # drawn anew for the triple accuracy of each epoch, a tenth of it at most
+
+
+@dataclass(frozen=True)
+class LearningSettings(TrainingSettings):
+    """Settings of every model that trains on triples; those of training are inherited.
+
+    Attributes
+    ----------
+    validation_share
+        Share of the users with two or more baskets whose last baskets are hidden to judge the epochs.
+    """
+
+    validation_share: float = 0.25
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.validation_share < 1:
+            raise UsageError(f"validation_share={self.validation_share} must lie in [0, 1)")
 
 
 def learn(

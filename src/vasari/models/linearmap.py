@@ -24,14 +24,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 
 from vasari.core.errors import DataError, UsageError
 from vasari.core.seeds import generator
 from vasari.data.ragged import Ragged
 from vasari.models.bank import BLOCK, FeatureBank
 from vasari.models.base import Arrays, FitInputs, FloatArray, IntArray, Recommender
+from vasari.models.dots import cosines
 from vasari.models.registry import register
+from vasari.models.scaling import Scaling, check_scale
 
 Doubles = npt.NDArray[np.float64]
 
@@ -76,9 +77,9 @@ class LinearMapSettings:
         for name in ("alpha", "regularisation"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name}={getattr(self, name)} must be positive")
-        for name, known in (("warm", WARM), ("scale", ("zscore", "none"))):
-            if getattr(self, name) not in known:
-                raise UsageError(f"{name}={getattr(self, name)!r} must be one of {known}")
+        if self.warm not in WARM:
+            raise UsageError(f"warm={self.warm!r} must be one of {WARM}")
+        check_scale(self.scale)
 
 
 @register
@@ -118,7 +119,7 @@ class LinearMap(Recommender[LinearMapSettings]):
                 "needs two to relate pictures to factors"
             )
         self.weights, self.intercept = ridge(bank, taken[seen], own[seen])
-        self.mean, self.std = bank.mean.numpy(), bank.std.numpy()
+        self.scaling = bank.scaling
         mapped = np.zeros((len(bank), settings.factors), np.float32)
         present = np.flatnonzero(bank.present)
         for start in range(0, len(present), BLOCK):
@@ -144,7 +145,7 @@ class LinearMap(Recommender[LinearMapSettings]):
         return solved.astype(np.float32)
 
     def _guest_vectors(self, guests: FloatArray) -> FloatArray:
-        return self._map((np.asarray(guests, np.float32) - self.mean) / self.std)
+        return self._map(self.scaling(guests).numpy())
 
     def _score(
         self, profiles: Ragged, user_ids: Sequence[str | None], guests: FloatArray | None
@@ -156,8 +157,7 @@ class LinearMap(Recommender[LinearMapSettings]):
         vectors = self.item_vectors
         if guests is not None:
             vectors = np.concatenate([vectors, self._guest_vectors(guests)])
-        unit = F.normalize(torch.from_numpy(vectors), dim=1)
-        return (unit[torch.from_numpy(items)] @ unit[: len(self.item_ids)].T).numpy()
+        return cosines(torch.from_numpy(vectors), items, len(self.item_ids))
 
     # ------------------------------------------------------------------ files
 
@@ -167,15 +167,14 @@ class LinearMap(Recommender[LinearMapSettings]):
             "gram": self.gram,
             "weights": self.weights,
             "intercept": self.intercept,
-            "feature_mean": self.mean,
-            "feature_std": self.std,
+            **self.scaling.arrays(),
         }
         return arrays if self.settings.warm == "factors" else arrays | {"item_vectors": self.item_vectors}
 
     def _restore(self, arrays: Arrays) -> None:
         self.profile_vectors, self.gram = arrays["profile_vectors"], arrays["gram"]
         self.weights, self.intercept = arrays["weights"], arrays["intercept"]
-        self.mean, self.std = arrays["feature_mean"], arrays["feature_std"]
+        self.scaling = Scaling.from_arrays(arrays)
         self.item_vectors = arrays.get("item_vectors", self.profile_vectors)
 
 

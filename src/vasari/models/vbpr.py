@@ -27,8 +27,7 @@ from vasari.models.base import Arrays, FitInputs, FloatArray
 from vasari.models.drawing import Taught
 from vasari.models.factors import START, FactorModel, FactorNetwork, FactorSettings
 from vasari.models.registry import register
-
-SCALES = ("zscore", "none")
+from vasari.models.scaling import Scaling, check_scale
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,7 @@ class VBPRSettings(FactorSettings):
         super().__post_init__()
         if self.visual_factors < 1:
             raise UsageError(f"visual_factors={self.visual_factors} must be at least 1")
-        if self.scale not in SCALES:
-            raise UsageError(f"scale={self.scale!r} must be one of {SCALES}")
+        check_scale(self.scale)
 
 
 class VBPRNetwork(FactorNetwork):
@@ -113,22 +111,21 @@ class VBPR(FactorModel[VBPRSettings]):
         assert isinstance(network, VBPRNetwork)
         bank = network.bank
         self.looks = network.looks.weight.detach().cpu().numpy() * bank.dim**-0.5
-        self.mean, self.std = bank.mean.cpu().numpy(), bank.std.cpu().numpy()
+        self.scaling = bank.scaling
 
     # ------------------------------------------------------------------ scoring
 
     def _guest_vectors(self, guests: FloatArray) -> FloatArray:
         """[0, E f, <beta', f>]: a picture that nobody could take."""
-        scaled = (np.asarray(guests, np.float32) - self.mean) / self.std
+        scaled = self.scaling(guests).numpy()
         unknown = np.zeros((len(guests), self.settings.factors), np.float32)
         return np.column_stack([unknown, scaled @ self.looks.T])
 
     # ------------------------------------------------------------------ files
 
     def _arrays(self) -> Arrays:
-        own = {"looks": self.looks, "feature_mean": self.mean, "feature_std": self.std}
-        return super()._arrays() | own
+        return super()._arrays() | {"looks": self.looks} | self.scaling.arrays()
 
     def _restore(self, arrays: Arrays) -> None:
         super()._restore(arrays)
-        self.looks, self.mean, self.std = (arrays[name] for name in ("looks", "feature_mean", "feature_std"))
+        self.looks, self.scaling = arrays["looks"], Scaling.from_arrays(arrays)

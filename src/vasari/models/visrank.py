@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vasari.core.errors import UsageError
 from vasari.data.ragged import Ragged
 from vasari.models.bank import FeatureBank
 from vasari.models.base import Arrays, FitInputs, FloatArray, IntArray, Recommender
 from vasari.models.pooling import Looks, Pooling
 from vasari.models.registry import register
+from vasari.models.scaling import check_scale
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,7 @@ class VisRankSettings:
 
     def __post_init__(self) -> None:
         Pooling(self.similarity, self.top)  # refuses what is out of range
-        if self.scale not in ("zscore", "none"):
-            raise UsageError(f'scale={self.scale!r} must be "zscore" or "none"')
+        check_scale(self.scale)
 
 
 @register

@@ -37,20 +37,22 @@ from vasari.core.seeds import generator
 from vasari.data.ragged import Ragged
 from vasari.models.bank import BLOCK, FeatureBank
 from vasari.models.base import Arrays, FitInputs, FloatArray, IntArray, Recommender
+from vasari.models.dots import cosines
 from vasari.models.drawing import Taught, triple_sampler
 from vasari.models.foldin import background, fold_in
-from vasari.models.learning import learn
+from vasari.models.learning import LearningSettings, learn
 from vasari.models.registry import register
+from vasari.models.scaling import Scaling, check_scale
 from vasari.models.validation import hold_out
 from vasari.models.weights import restore_weights, weight_arrays
 from vasari.sampling.triples import Triples
-from vasari.training.loop import PairScores, TrainingSettings
+from vasari.training.loop import PairScores
 
 START = 0.1  # standard deviation of all vectors at first; a matrix is scaled so that its products have it
 
 
 @dataclass(frozen=True)
-class VistaSettings(TrainingSettings):
+class VistaSettings(LearningSettings):
     """Settings of Vista; those of training are inherited.
 
     Attributes
@@ -66,8 +68,6 @@ class VistaSettings(TrainingSettings):
         touches, mean over triples. Biases are among them, whatever `decay_biases` says.
     scale
         ``"zscore"`` features per dimension over the catalogue, or ``"none"``.
-    validation_share
-        Share of the users with two or more baskets whose last baskets are hidden to choose the epoch.
     """
 
     batch_size: int = 2048
@@ -76,17 +76,13 @@ class VistaSettings(TrainingSettings):
     artist_dim: int = 16
     regularisation: float = 1e-2
     scale: str = "zscore"
-    validation_share: float = 0.25
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, least in (("recent", 0), ("visual_dim", 1), ("artist_dim", 1), ("regularisation", 0)):
             if not getattr(self, name) >= least:
                 raise UsageError(f"{name}={getattr(self, name)} must be at least {least}")
-        if self.scale not in ("zscore", "none"):
-            raise UsageError(f'scale={self.scale!r} must be "zscore" or "none"')
-        if not 0 <= self.validation_share < 1:
-            raise UsageError(f"validation_share={self.validation_share} must lie in [0, 1)")
+        check_scale(self.scale)
 
 
 class VistaNetwork(nn.Module):
@@ -263,7 +259,7 @@ class Vista(Recommender[VistaSettings]):
         )
         self._remember(bank, artists, refused)
         self.network.cpu()
-        self.mean, self.std = bank.mean.cpu(), bank.std.cpu()
+        self.scaling = bank.scaling
 
     @torch.inference_mode()
     def _remember(self, bank: FeatureBank, artists: Tensor, refused: Tensor) -> None:
@@ -332,8 +328,7 @@ class Vista(Recommender[VistaSettings]):
         return fold_in(positives, negatives, self.settings.regularisation, short)
 
     def _guest_terms(self, guests: FloatArray) -> tuple[Tensor, Tensor]:
-        features = (torch.from_numpy(np.asarray(guests, np.float32)) - self.mean) / self.std
-        return self.network.item_terms(features, torch.full((len(guests),), -1))
+        return self.network.item_terms(self.scaling(guests), torch.full((len(guests),), -1))
 
     def _score(
         self, profiles: Ragged, user_ids: Sequence[str | None], guests: FloatArray | None
@@ -348,8 +343,7 @@ class Vista(Recommender[VistaSettings]):
         vectors = self.item_vectors
         if guests is not None:
             vectors = torch.cat([vectors, self._guest_terms(guests)[0]])
-        unit = F.normalize(vectors[:, : self.settings.visual_dim], dim=1)
-        return (unit[torch.from_numpy(items)] @ unit[: len(self.item_ids)].T).numpy()
+        return cosines(vectors[:, : self.settings.visual_dim], items, len(self.item_ids))
 
     # ------------------------------------------------------------------ files
 
@@ -360,17 +354,16 @@ class Vista(Recommender[VistaSettings]):
             "antecedents": self.antecedents.numpy(),
             "item_bias": self.item_bias.numpy(),
             "taught": self.taught,
-            "feature_mean": self.mean.numpy(),
-            "feature_std": self.std.numpy(),
+            **self.scaling.arrays(),
         }
 
     def _restore(self, arrays: Arrays) -> None:
-        self.mean, self.std = (torch.from_numpy(arrays[f"feature_{name}"]) for name in ("mean", "std"))
+        self.scaling = Scaling.from_arrays(arrays)
         self.taught = arrays["taught"]
         for name in ("item_vectors", "antecedents", "item_bias"):
             setattr(self, name, torch.from_numpy(arrays[name]))
         sizes = (len(self.user_ids), len(self.item_ids), len(arrays["network.artists.weight"]) - 1)
-        self.network = VistaNetwork(len(self.mean), *sizes, self.settings)
+        self.network = VistaNetwork(self.scaling.dim, *sizes, self.settings)
         restore_weights(self.network, arrays)
 
 

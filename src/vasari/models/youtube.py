@@ -43,13 +43,15 @@ from vasari.data.histories import Histories
 from vasari.data.ragged import Ragged
 from vasari.models.bank import BLOCK, FeatureBank
 from vasari.models.base import Arrays, BoolArray, FitInputs, FloatArray, IntArray, Recommender
+from vasari.models.dots import cosines
 from vasari.models.drawing import triple_sampler
-from vasari.models.learning import learn
+from vasari.models.learning import LearningSettings, learn
 from vasari.models.registry import register
+from vasari.models.scaling import Scaling, check_scale
 from vasari.models.validation import hold_out
 from vasari.models.weights import restore_weights, weight_arrays
 from vasari.sampling.triples import Triples
-from vasari.training.loop import PairScores, TrainingSettings
+from vasari.training.loop import PairScores
 
 INPUTS = ("visual", "id")
 LOSSES = ("bpr", "bpr-sum")
@@ -58,7 +60,7 @@ START = 0.1  # standard deviation of all vectors at first: the softmax starts ne
 
 
 @dataclass(frozen=True)
-class YouTubeDNNSettings(TrainingSettings):
+class YouTubeDNNSettings(LearningSettings):
     """Settings of YouTubeDNN; those of training are inherited.
 
     Attributes
@@ -84,8 +86,6 @@ class YouTubeDNNSettings(TrainingSettings):
         ``"bpr"`` or ``"bpr-sum"``: mean or sum of the cross entropy.
     scale
         ``"zscore"`` features per dimension over the catalogue, or ``"none"``.
-    validation_share
-        Share of the users with two or more baskets whose last baskets are hidden to choose the epoch.
     """
 
     triples_per_epoch: int = 80_000
@@ -98,7 +98,6 @@ class YouTubeDNNSettings(TrainingSettings):
     example_age: bool = False
     profile_cap: int | None = 50
     scale: str = "zscore"
-    validation_share: float = 0.25
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -115,10 +114,7 @@ class YouTubeDNNSettings(TrainingSettings):
             raise UsageError(f"profile_cap={self.profile_cap} must be at least 1, or None")
         if self.loss not in LOSSES:
             raise UsageError(f"loss={self.loss!r} must be one of {LOSSES}: only those make a softmax")
-        if self.scale not in ("zscore", "none"):
-            raise UsageError(f'scale={self.scale!r} must be "zscore" or "none"')
-        if not 0 <= self.validation_share < 1:
-            raise UsageError(f"validation_share={self.validation_share} must lie in [0, 1)")
+        check_scale(self.scale)
 
 
 class _Parts(nn.Module):
@@ -354,7 +350,7 @@ class YouTubeDNN(Recommender[YouTubeDNNSettings]):
         )
         self._remember(bank, words)
         self.network.cpu()
-        self.mean, self.std = bank.mean.cpu(), bank.std.cpu()
+        self.scaling = bank.scaling
 
     @torch.inference_mode()
     def _remember(self, bank: FeatureBank, words: IntArray) -> None:
@@ -389,8 +385,7 @@ class YouTubeDNN(Recommender[YouTubeDNNSettings]):
 
     def _strangers(self, guests: FloatArray) -> tuple[Tensor, Tensor]:
         """Features and words of pictures outside the catalogue."""
-        features = (torch.from_numpy(np.asarray(guests, np.float32)) - self.mean) / self.std
-        return features, torch.zeros(len(guests), dtype=torch.int64)
+        return self.scaling(guests), torch.zeros(len(guests), dtype=torch.int64)
 
     def _score(
         self, profiles: Ragged, user_ids: Sequence[str | None], guests: FloatArray | None
@@ -403,8 +398,7 @@ class YouTubeDNN(Recommender[YouTubeDNNSettings]):
         vectors = self.item_vectors
         if guests is not None:
             vectors = torch.cat([vectors, self.network.item_vectors(*self._strangers(guests))])
-        unit = F.normalize(vectors, dim=1)
-        return (unit[torch.from_numpy(items)] @ unit[: len(self.item_ids)].T).numpy()
+        return cosines(vectors, items, len(self.item_ids))
 
     # ------------------------------------------------------------------ files
 
@@ -413,14 +407,13 @@ class YouTubeDNN(Recommender[YouTubeDNNSettings]):
             **weight_arrays(self.network),
             "item_vectors": self.item_vectors.numpy(),
             "history_vectors": self.history_vectors.numpy(),
-            "feature_mean": self.mean.numpy(),
-            "feature_std": self.std.numpy(),
+            **self.scaling.arrays(),
         }
 
     def _restore(self, arrays: Arrays) -> None:
-        self.mean, self.std = (torch.from_numpy(arrays[f"feature_{name}"]) for name in ("mean", "std"))
+        self.scaling = Scaling.from_arrays(arrays)
         self.item_vectors = torch.from_numpy(arrays["item_vectors"])
         self.history_vectors = torch.from_numpy(arrays["history_vectors"])
         words = len(arrays.get("network.seen.of.id.weight", ()))
-        self.network = YouTubeNetwork(len(self.mean), words, self.settings)
+        self.network = YouTubeNetwork(self.scaling.dim, words, self.settings)
         restore_weights(self.network, arrays)
