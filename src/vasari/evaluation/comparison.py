@@ -263,12 +263,9 @@ class ModelComparison:
         return "\n".join([*lines, *self.notes, *([self.simulated] if self.simulated else [])])
 
     def __str__(self) -> str:
-        from rich.console import Console
+        from vasari.evaluation.printing import as_text
 
-        console = Console(width=120, no_color=True, force_terminal=False)
-        with console.capture() as capture:
-            console.print(self.table())
-        return capture.get()
+        return as_text(self.table())
 
     # ------------------------------------------------------------------ files
 

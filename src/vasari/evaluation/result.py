@@ -221,12 +221,9 @@ class Evaluation:
         return "\n".join(lines + ([self.simulated] if self.simulated else []))
 
     def __str__(self) -> str:
-        from rich.console import Console
+        from vasari.evaluation.printing import as_text
 
-        console = Console(width=120, no_color=True, force_terminal=False)
-        with console.capture() as capture:
-            console.print(self.table())
-        return capture.get()
+        return as_text(self.table())
 
     def save(self, folder: str | Path) -> Path:
         """Write everything into `folder`; results already there under the same key are not rewritten."""
