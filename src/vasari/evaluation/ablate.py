@@ -144,7 +144,7 @@ def _mixtures(
     left_out = {name: reason for sampler in samplers for name, reason in sampler.left_out.items()}
     notes += [f"left out: without {name}, and {name} alone ({reason})" for name, reason in left_out.items()]
     shares = {name: share for name, share in samplers[0].weights.items() if name not in left_out}
-    for name in shares if len(shares) > 1 else ():
+    for name in shares if len(shares) > 2 else ():  # of two, one alone is the other left out
         yield f"without {name}", {"sampling": {n: share for n, share in shares.items() if n != name}}
     for name in shares if len(shares) > 1 else ():
         yield f"{name} alone", {"sampling": {name: 1.0}}
