@@ -49,7 +49,7 @@ def by_hand(network, maps, u, profile):
         )
         scores.append(w["works.out.weight"][0] @ np.maximum(layer, 0))
     alphas = softmax(scores) if profile else []
-    taste = u + sum(alpha * w["profile"][l] for alpha, l in zip(alphas, profile, strict=True))  # noqa: E741
+    taste = u + sum(alpha * w["profile"][l] for alpha, l in zip(alphas, profile, strict=True))  # noqa: E741  # as above
     return taste, alphas, betas
 
 

@@ -26,7 +26,7 @@ def by_hand(network, features, profile, item, pooling):
             f = selu(w[f"item.{layer}.weight"] @ f + w[f"item.{layer}.bias"])
         return f
 
-    members = np.stack([item_vector(features[l].astype(np.float64)) for l in profile])  # noqa: E741
+    members = np.stack([item_vector(features[l].astype(np.float64)) for l in profile])  # noqa: E741  # the paper's letter
     parts = {"mean": members.mean(0), "max": members.max(0)}
     user = np.concatenate([parts[name] for name in pooling])
     for layer in range(3):

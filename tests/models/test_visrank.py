@@ -12,7 +12,7 @@ def slow(features, profile, similarity, top):
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     scores = []
     for item in range(len(features)):
-        cosines = sorted((float(unit[item] @ unit[l]) for l in profile), reverse=True)  # noqa: E741
+        cosines = sorted((float(unit[item] @ unit[l]) for l in profile), reverse=True)  # noqa: E741  # the paper's letter
         used = {"max": cosines[:1], "mean": cosines, "topk": cosines[:top]}[similarity]
         scores.append(sum(used) / len(used))
     return scores

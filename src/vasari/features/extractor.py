@@ -313,7 +313,7 @@ def _single_threaded(device: torch.device) -> Iterator[None]:
     Workers that each start a team of threads get in each other's way, and the rounding of a product
     depends on the size of the team. PyTorch's setting belongs to the process, hence the count of users.
     """
-    global _threads_users, _threads_before  # noqa: PLW0603
+    global _threads_users, _threads_before  # noqa: PLW0603  # the setting is the process's
     if device.type != "cpu":
         yield
         return
