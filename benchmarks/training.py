@@ -36,7 +36,7 @@ from vasari.training.loop import TrainingSettings, train
 
 REFERENCE_TRIPLES = 12_800  # of one round of the reference
 BATCHES = 2  # of one round of Vasari
-JUDGED = 1_000  # fresh triples for the accuracy
+JUDGED = 10_000  # fresh triples for the accuracy
 LAPS, LAP = 8, 4  # judged so often in the race, after so many steps each
 MILLION = 1_000_000
 

@@ -38,6 +38,7 @@ from vasari.models.bank import BLOCK, FeatureBank
 from vasari.models.base import Arrays, FitInputs, FloatArray, IntArray, Recommender
 from vasari.models.dots import cosines, pair_dots
 from vasari.models.drawing import triple_sampler
+from vasari.models.layers import drop_, selu
 from vasari.models.learning import LearningSettings, learn
 from vasari.models.registry import register
 from vasari.models.scaling import Scaling, check_scale
@@ -165,7 +166,7 @@ class CuratorNetwork(nn.Module):
     def item_tower(self, features: Tensor) -> Tensor:
         """Feature vectors, shape (items, dim), to item vectors, shape (items, 200)."""
         for layer in self.item:
-            features = F.selu(layer(features))
+            features = selu(layer(features))
         return features
 
     def user_tower(self, item_vectors: Tensor, members: Tensor, offsets: Tensor) -> Tensor:
@@ -184,7 +185,7 @@ class CuratorNetwork(nn.Module):
         pooled = [F.embedding_bag(members, item_vectors, offsets, mode=mode) for mode in self.pooling]
         hidden = torch.cat(pooled, dim=1)  # (profiles, 200 * parts)
         for layer in self.user:
-            hidden = F.selu(layer(hidden))
+            hidden = selu(layer(hidden))
         return hidden
 
 
@@ -215,7 +216,8 @@ class _TripleScorer(nn.Module):
         members_at, pairs_at = torch.split(at, [len(members), 2 * len(batch)])
         room = self._room_for(len(items)) if self.training else None
         features = self.bank.take(torch.from_numpy(items).to(self.device), room)
-        features = F.dropout(features, self.dropout, training=self.network.training)
+        if self.network.training:
+            drop_(features, self.dropout)
         vectors = self.network.item_tower(features)
         offsets = torch.from_numpy(batch.profiles.offsets[:-1].copy()).to(self.device)
         users = self.network.user_tower(vectors, members_at, offsets)  # (distinct profiles, 200)
