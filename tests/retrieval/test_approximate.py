@@ -57,6 +57,20 @@ def test_scale_of_queries_and_vectors_does_not_matter(index):
     assert recall(loud, items) >= 0.97
 
 
+def test_directions_in_which_vectors_hardly_differ_are_left_out_and_what_is_found_is_scored_with_all():
+    rng = np.random.default_rng(0)
+    spread = np.where(np.arange(40) < 6, 1.0, 0.01)
+    flat = (rng.normal(size=(2000, 40)) * spread) @ np.linalg.qr(rng.normal(size=(40, 40)))[0]
+    flat = flat.astype(np.float32)
+    index = ApproximateIndex(flat, search_effort=256)
+    assert index._axes.shape == (40, 6)
+    items, scores = index.search(flat[:50], 10)
+    truth, exact = exact_top_k(flat[:50], flat, 10)
+    assert recall(items, truth) > 0.95
+    same = items == truth
+    np.testing.assert_allclose(scores[same], exact[same], rtol=1e-5)
+
+
 @pytest.mark.parametrize("share", [0.5, 0.12, 0.01])
 @pytest.mark.parametrize("each", [False, True])
 def test_only_candidates_are_found(index, share, each):

@@ -4,7 +4,9 @@ The graph (HNSW; Malkov and Yashunin 2018) is usearch's. It is built for distanc
 is none of, so each vector gets one more entry, sqrt(M^2 - |v|^2) with M the largest norm, and each query a 0
 there: all vectors then have one length, their products with queries are as before, and the order by product
 is the order by distance (Bachrach et al. 2014, "Speeding up the Xbox recommender system"). The graph holds
-them at length 1 and in half precision; what it finds is scored with the vectors as given.
+them at length 1, in half precision and without the directions in which they hardly differ: a search spends
+its time on reading vectors, and those of a network crowd into few directions. What the graph finds, more
+than was asked for, is scored with the vectors as given.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from vasari.retrieval.topk import BoolArray, IntArray
 
 BLOCK = 1 << 15  # vectors handed to the graph at a time
 _FEW = 0.1  # below this share of candidates a graph of all items is mostly in the way
+_SEEN = 0.98  # of the vectors' squared length lies in the directions that the graph sees
+_SPARE = 5  # times as many items as asked for are scored exactly
 
 
 class ApproximateIndex:
@@ -48,30 +52,30 @@ class ApproximateIndex:
         self,
         vectors: npt.NDArray[np.floating],
         connectivity: int = 24,
-        build_effort: int = 256,
+        build_effort: int = 200,
         search_effort: int = 160,
         threads: int = 1,
     ) -> None:
         if vectors.ndim != 2:
             raise UsageError(f"vectors {vectors.shape} must be a matrix, one row an item")
         self._vectors = vectors
-        self._graph = _graph(vectors.shape[1] + 1, connectivity, build_effort, search_effort)
         blocks = [slice(start, start + BLOCK) for start in range(0, len(vectors), BLOCK)]
-        lengths = [np.linalg.norm(np.asarray(vectors[block], dtype=np.float64), axis=1) for block in blocks]
-        longest = max((part.max() for part in lengths), default=0.0)
-        if not np.isfinite(longest):
-            raise UsageError("a vector is not all numbers; leave it out of the index")
-        for block, length in zip(blocks, lengths, strict=True):
-            scale = longest or 1.0
-            rest = np.sqrt(1 - np.square(length / scale))[:, None]  # (block, 1)
-            longer = np.concatenate(
-                [vectors[block] / scale, rest], axis=1, dtype=np.float32
-            )  # (block, dim + 1)
+        self._axes = _main_directions(vectors, blocks)
+        self._graph = _graph(self._axes.shape[1] + 1, connectivity, build_effort, search_effort)
+        longest = max((_lengths(self._seen(vectors[block])).max() for block in blocks), default=0.0)
+        for block in blocks:
+            seen = self._seen(vectors[block]).astype(np.float64) / (longest or 1.0)
+            rest = np.sqrt(np.maximum(1 - np.square(seen).sum(axis=1, keepdims=True), 0))  # (block, 1)
+            longer = np.concatenate([seen, rest], axis=1, dtype=np.float32)  # (block, directions + 1)
             keys = np.arange(block.start, block.start + len(longer), dtype=np.uint64)
             self._graph.add(keys, longer, threads=threads)
 
     def __len__(self) -> int:
         return len(self._vectors)
+
+    def _seen(self, vectors: npt.NDArray[np.floating]) -> FloatArray:
+        """What the graph sees of some vectors, shape (n, directions)."""
+        return np.asarray(vectors, dtype=np.float32) @ self._axes
 
     def search(
         self, queries: npt.NDArray[np.floating], k: int, candidates: BoolArray | None = None
@@ -127,11 +131,13 @@ class ApproximateIndex:
     ) -> None:
         """Ask the graph about the queries `rows` and write what it finds into `items` and `best`."""
         asked = queries[rows]
-        lengths = np.linalg.norm(asked, axis=1, keepdims=True)
-        units = np.zeros((len(rows), asked.shape[1] + 1), dtype=np.float32)
-        np.divide(asked, lengths, out=units[:, :-1], where=lengths > 0)
+        seen = self._seen(asked)
+        lengths = _lengths(seen)[:, None]
+        units = np.zeros((len(rows), seen.shape[1] + 1), dtype=np.float32)
+        np.divide(seen, lengths, out=units[:, :-1], where=lengths > 0, casting="same_kind")
         # Waking other threads takes longer than one query.
-        found = self._graph.search(units, min(wanted, len(self)), threads=0 if len(rows) > 1 else 1)
+        threads = 0 if len(rows) > 1 else 1
+        found = self._graph.search(units, min(_SPARE * wanted, len(self)), threads=threads)
         keys = found.keys.reshape(len(rows), -1).astype(np.int64)  # (rows, wanted)
         if len(rows) > 1:  # where a part of the graph is cut off, fewer may be found, and junk stands behind
             keys[np.arange(keys.shape[1]) >= found.counts[:, None]] = len(self)
@@ -155,6 +161,31 @@ class ApproximateIndex:
         few = np.flatnonzero(mask)
         picked, scores = exact_top_k(queries[query : query + 1], self._vectors[few], items.shape[1])
         items[query], best[query] = np.where(picked[0] < 0, -1, few[picked[0]]), scores[0]
+
+
+def _main_directions(vectors: npt.NDArray[np.floating], blocks: list[slice]) -> FloatArray:
+    """Orthonormal directions that hold `_SEEN` of the vectors' squared length, shape (dim, directions).
+
+    Raises
+    ------
+    UsageError
+        A vector is not all numbers.
+    """
+    moment = np.zeros((vectors.shape[1], vectors.shape[1]))
+    for block in blocks:
+        part = np.asarray(vectors[block], dtype=np.float64)
+        if not np.isfinite(part).all():
+            raise UsageError("a vector is not all numbers; leave it out of the index")
+        moment += part.T @ part
+    strengths, axes = np.linalg.eigh(moment)  # ascending
+    held = np.cumsum(strengths[::-1])
+    directions = 1 + int(np.searchsorted(held, _SEEN * held[-1])) if len(held) else 0
+    return np.ascontiguousarray(axes[:, ::-1][:, :directions], dtype=np.float32)
+
+
+def _lengths(vectors: FloatArray) -> npt.NDArray[np.float64]:
+    """Norms, shape (n,), of vectors however long or short."""
+    return np.linalg.norm(vectors.astype(np.float64), axis=1)
 
 
 def _graph(dim: int, connectivity: int, build_effort: int, search_effort: int) -> Any:
