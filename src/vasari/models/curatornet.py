@@ -36,6 +36,7 @@ from vasari.data.ragged import Ragged
 from vasari.features.table import FeatureTable
 from vasari.models.bank import BLOCK, FeatureBank
 from vasari.models.base import Arrays, FitInputs, FloatArray, IntArray, Recommender
+from vasari.models.components import Components
 from vasari.models.dots import cosines, pair_dots
 from vasari.models.drawing import triple_sampler
 from vasari.models.layers import drop_, selu
@@ -69,6 +70,10 @@ class CuratorNetSettings(LearningSettings):
         Constants of the guidelines, see `vasari.sampling.guidelines.Rules`.
     scale
         ``"zscore"`` features per dimension over the catalogue (the paper's code) or ``"none"`` (tutorial).
+    components
+        Train on so many principal components of the features instead of on the features, see
+        `vasari.models.components`; the network that comes out is one of features all the same. Not in the
+        paper. None trains on the features.
     pooling
         What of the profile's item vectors is concatenated, in this order.
     profile_cap
@@ -87,6 +92,7 @@ class CuratorNetSettings(LearningSettings):
     fine_grained: float = 0.6
     positive_in_profile: bool = True
     scale: str = "zscore"
+    components: int | None = None
     pooling: tuple[str, ...] = ("mean", "max")
     profile_cap: int | None = None
     dropout: float = 0.0
@@ -98,8 +104,9 @@ class CuratorNetSettings(LearningSettings):
         check_scale(self.scale)
         if not self.pooling or not set(self.pooling) <= set(POOLS):
             raise UsageError(f"pooling={self.pooling!r} must be made of {POOLS}")
-        if self.profile_cap is not None and self.profile_cap < 1:
-            raise UsageError(f"profile_cap={self.profile_cap} must be at least 1, or None")
+        for name in ("profile_cap", "components"):
+            if (count := getattr(self, name)) is not None and count < 1:
+                raise UsageError(f"{name}={count} must be at least 1, or None")
         if self.start not in STARTS:
             raise UsageError(f"start={self.start!r} must be one of {STARTS}")
         if not 0 <= self.dropout < 1:
@@ -315,7 +322,11 @@ class CuratorNet(Recommender[CuratorNetSettings]):
         assert inputs.table is not None
         settings, data = self.settings, inputs.data
         device = choose_device(inputs.device)
-        bank = FeatureBank.fit(inputs.table.matrix, inputs.rows, settings.scale).to(device)
+        features = FeatureBank.fit(inputs.table.matrix, inputs.rows, settings.scale).to(device)
+        components = (
+            Components.fit(features, settings.components, inputs.seed) if settings.components else None
+        )
+        bank = components.of(features) if components else features
         histories, cases = hold_out(data, self.scorable, settings.validation_share, inputs.seed)
         sampler = triple_sampler(
             data,
@@ -339,7 +350,11 @@ class CuratorNet(Recommender[CuratorNetSettings]):
         scorer = _TripleScorer(self.network, bank, device, settings.dropout)
 
         self.history = learn(self, inputs, settings, scorer, sampler, cases, lambda: self._remember(bank))
-        self._finish(bank)
+        if components:
+            first_layer = self.network.item[0]
+            assert isinstance(first_layer, nn.Linear)
+            self.network.item[0] = components.unfold(first_layer)
+        self._finish(features)
 
     def adopt(self, network: CuratorNetwork, data: Dataset, features: FeatureTable) -> Self:
         """Answer for a catalogue and its log with towers trained elsewhere.

@@ -63,7 +63,7 @@ def drop_(features: Tensor, share: float) -> Tensor:
     numbers = features.view(-1)
     words = torch.empty(BLOCK // 8, dtype=torch.int64)
     factors = torch.empty(BLOCK)
-    for part in numbers.split(BLOCK):
+    for part in torch.split(numbers, BLOCK):
         words.random_(-(2**63), None)  # all 64 bits
         kept = factors[: len(part)]
         torch.ge(words.view(torch.uint8)[: len(part)], dropped, out=kept)
