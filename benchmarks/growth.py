@@ -43,7 +43,7 @@ from vasari.features.shards import Shards
 from vasari.features.table import FeatureTable
 from vasari.metrics import rank_cases
 from vasari.models.bank import FeatureBank
-from vasari.models.curatornet import CuratorNetwork, _TripleScorer
+from vasari.models.curatornet import CuratorNetwork, TripleScorer
 from vasari.sampling import Sampler, SamplingContext, Triples
 from vasari.training.loop import TrainingSettings, train
 
@@ -79,7 +79,7 @@ def of_triples(histories: Histories, artists: np.ndarray, features: np.ndarray) 
     items = len(features)
     context = SamplingContext(histories, artists, np.arange(items) % CLUSTERS, features)
     sampler = Sampler(context)
-    scorer = _TripleScorer(
+    scorer = TripleScorer(
         CuratorNetwork(DIM), FeatureBank.fit(features, np.arange(items), "zscore"), torch.device("cpu")
     )
     settings = TrainingSettings(epochs=1, triples_per_epoch=BATCH * BATCHES, batch_size=BATCH)

@@ -16,7 +16,7 @@ from vasari.data.interactions import Interactions
 from vasari.data.ragged import Ragged
 from vasari.features.table import FeatureTable
 from vasari.models import ACF
-from vasari.models.acf import ACFNetwork, _softmax_within, _TripleScorer
+from vasari.models.acf import ACFNetwork, TripleScorer, _softmax_within
 from vasari.models.maps import SpatialMaps
 from vasari.sampling.triples import Triples
 from vasari.training.losses import bpr
@@ -62,7 +62,7 @@ def small():
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter)
     maps = rng.normal(size=(WORKS, POSITIONS, CHANNELS)).astype(np.float16)
-    return network, _TripleScorer(network, SpatialMaps(maps, np.arange(WORKS)), torch.device("cpu"))
+    return network, TripleScorer(network, SpatialMaps(maps, np.arange(WORKS)), torch.device("cpu"))
 
 
 def test_attention_and_scores_equal_the_equations(small):

@@ -9,7 +9,7 @@ from vasari.core.errors import DataError, NotFoundError, UsageError
 from vasari.data.ragged import Ragged
 from vasari.models import CuratorNet
 from vasari.models.bank import FeatureBank
-from vasari.models.curatornet import CuratorNetwork, _TripleScorer
+from vasari.models.curatornet import CuratorNetwork, TripleScorer
 from vasari.sampling.triples import Triples
 
 
@@ -46,7 +46,7 @@ def test_scores_equal_the_equations_for_any_profile_lengths_in_one_batch(pooling
     rng = np.random.default_rng(0)
     profile, positive, negative = rng.integers(0, [[4], [72], [72]], (3, 50))
     bank = FeatureBank.fit(features, np.arange(len(features)), "none")
-    scorer = _TripleScorer(network, bank, torch.device("cpu"))
+    scorer = TripleScorer(network, bank, torch.device("cpu"))
     batch = Triples(Ragged.from_rows(profiles), profile, positive, negative, profile, profile)
     got = [part.detach().numpy() for part in scorer.pair_scores(batch)[:2]]
     for scores, items in zip(got, (positive, negative), strict=True):
@@ -69,7 +69,7 @@ def test_the_towers_run_once_per_distinct_item_and_profile(monkeypatch):
             return result
 
         monkeypatch.setattr(network, f"{name}_tower", counted)
-    scorer = _TripleScorer(network, FeatureBank.fit(features, np.arange(72), "zscore"), torch.device("cpu"))
+    scorer = TripleScorer(network, FeatureBank.fit(features, np.arange(72), "zscore"), torch.device("cpu"))
     profile = np.tile([0, 1], 500)
     positive, negative = np.tile([7, 8, 9, 7], 250), np.tile([9, 20], 500)
     scorer.pair_scores(
@@ -305,3 +305,15 @@ def test_works_added_after_the_log_are_not_trained_on():
     assert drawn == set(range(len(rows))) - set(cold)
     whole = triple_sampler(data, data.histories, split.cases.take([]), table, rows).batch(0, 0, 0, 5000)
     assert set(whole.positive) | set(whole.negative) == set(range(len(rows)))
+
+
+def test_products_in_half_precision_learn_nearly_the_same():
+    data, table = style_gallery()
+    shared = {"epochs": 2, "triples_per_epoch": 1024, "batch_size": 256, "validation_share": 0.0}
+    whole, rough = (
+        CuratorNet(precision=precision, **shared).fit(data, table) for precision in ("float32", "bfloat16")
+    )
+    first = {model: [epoch["loss"] for epoch in model.history if "loss" in epoch] for model in (whole, rough)}
+    np.testing.assert_allclose(first[rough], first[whole], rtol=0.05)
+    assert rough.item_vectors.dtype == torch.float32
+    assert not torch.equal(rough.item_vectors, whole.item_vectors)

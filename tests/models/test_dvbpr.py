@@ -12,7 +12,7 @@ from vasari.features.fingerprint import Preprocessing
 from vasari.features.pixels import PixelTable
 from vasari.models import DVBPR
 from vasari.models.cnnf import CNNF, image_network
-from vasari.models.dvbpr import DVBPRSettings, _TripleScorer
+from vasari.models.dvbpr import DVBPRSettings, TripleScorer
 from vasari.sampling.triples import Triples
 from vasari.training.losses import bpr
 
@@ -129,7 +129,7 @@ def a_scorer():
     pictures = PixelTable(pixels, np.array([3, -1, 0, 5, 1, 2, 4]))
     settings = DVBPRSettings(factors=3, lambda_user=0.7, weight_decay=0.3)
     torch.manual_seed(0)
-    scorer = _TripleScorer(Flat(), 4, pictures, STEPS, settings)
+    scorer = TripleScorer(Flat(), 4, pictures, STEPS, settings)
     nn.init.normal_(scorer.theta)
     return scorer
 

@@ -14,7 +14,7 @@ from vasari.data.ids import Ids
 from vasari.metrics import rank_cases
 from vasari.models import CuratorNet
 from vasari.models.bank import FeatureBank
-from vasari.models.curatornet import CuratorNetwork, _TripleScorer
+from vasari.models.curatornet import CuratorNetwork, TripleScorer
 from vasari.sampling import Sampler, SamplingContext
 from vasari.training import loop
 from vasari.training.loop import TrainingSettings, train
@@ -40,7 +40,7 @@ def scorer_over(n_items, held=True):
     bank = FeatureBank.fit(features, np.arange(n_items), "zscore")
     if held:
         bank.take(torch.arange(1))  # scales the whole matrix once, before anything is counted
-    return _TripleScorer(CuratorNetwork(DIM), bank, torch.device("cpu"))
+    return TripleScorer(CuratorNetwork(DIM), bank, torch.device("cpu"))
 
 
 class Elements(TorchDispatchMode):

@@ -19,7 +19,7 @@ from vasari.data.ragged import Ragged
 from vasari.features.table import FeatureTable
 from vasari.models import Vista
 from vasari.models.bank import FeatureBank
-from vasari.models.vista import VistaNetwork, VistaSettings, _TripleScorer, recent_first
+from vasari.models.vista import TripleScorer, VistaNetwork, VistaSettings, recent_first
 from vasari.sampling.triples import Triples
 from vasari.training.losses import bpr
 
@@ -120,7 +120,7 @@ class DoubleBank(FeatureBank):
 
 def scorer_of(network):
     bank = DoubleBank.fit(FEATURES, np.arange(WORKS), "none")
-    return _TripleScorer(network, bank, torch.tensor(ARTIST), SMALL)
+    return TripleScorer(network, bank, torch.tensor(ARTIST), SMALL)
 
 
 def test_scores_equal_the_equation_for_short_histories_unknown_artists_and_unknown_users(network):

@@ -205,7 +205,7 @@ def _softmax_within(scores: Tensor, owner: Tensor, offsets: Tensor) -> Tensor:
     return (powers / F.embedding(owner, totals)).squeeze(1)
 
 
-class _TripleScorer(nn.Module):
+class TripleScorer(nn.Module):
     """The network with the maps it is trained on."""
 
     def __init__(self, network: ACFNetwork, maps: SpatialMaps, device: torch.device) -> None:
@@ -274,9 +274,9 @@ class ACF(Recommender[ACFSettings]):
         network = ACFNetwork(
             len(self.user_ids), len(self.item_ids), maps.channels, settings.dim, settings.attention_dim, first
         )
-        self._scorer = _TripleScorer(network.to(device), maps, device)
+        self._scorer = TripleScorer(network.to(device), maps, device)
         self.history = learn(self, inputs, settings, self._scorer, sampler, cases, network.eval)
-        self._scorer = _TripleScorer(network.cpu(), maps, torch.device("cpu"))
+        self._scorer = TripleScorer(network.cpu(), maps, torch.device("cpu"))
 
     # ------------------------------------------------------------------ scoring
 
@@ -413,7 +413,7 @@ class ACF(Recommender[ACFSettings]):
         network = ACFNetwork(users, items, maps.channels, dim, hidden)
         restore_weights(network, arrays)
         self.taught = Taught(*(arrays[f"taught.{field.name}"] for field in fields(Taught)))
-        self._scorer = _TripleScorer(network, maps, torch.device("cpu"))
+        self._scorer = TripleScorer(network, maps, torch.device("cpu"))
 
 
 def _stranger() -> UsageError:

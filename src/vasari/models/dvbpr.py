@@ -92,7 +92,7 @@ class DVBPRSettings(VectorSettings):
             raise UsageError(f"pretrained=True needs a backbone that has weights; {CNN_F} has none")
 
 
-class _TripleScorer(nn.Module):
+class TripleScorer(nn.Module):
     """Phi and theta with the pictures they are trained on: each distinct picture of a batch is seen once."""
 
     def __init__(
@@ -108,7 +108,7 @@ class _TripleScorer(nn.Module):
         self.theta = nn.Parameter(torch.empty(users, settings.factors))
         self._seen: Tensor | None = None
 
-    def train(self, mode: bool = True) -> _TripleScorer:
+    def train(self, mode: bool = True) -> TripleScorer:
         """Switch to training, after which no vector is what it was, or to evaluation."""
         if mode:
             self._seen = None
@@ -187,7 +187,7 @@ class DVBPR(VectorModel[DVBPRSettings]):
         self.scorable = pictures.rows >= 0
         histories, cases = hold_out(data, self.scorable, settings.validation_share, seed)
         sampler = uniform_sampler(data, histories, cases, self.scorable)
-        scorer = _TripleScorer(self.network, len(self.user_ids), pictures, self.steps, settings)
+        scorer = TripleScorer(self.network, len(self.user_ids), pictures, self.steps, settings)
         nn.init.uniform_(scorer.theta, 0, START, generator=torch.Generator().manual_seed(first))
         scorer.to(device)
         taught = Taught.by("uniform", sampler.context, len(self.item_ids)).users
@@ -207,7 +207,7 @@ class DVBPR(VectorModel[DVBPRSettings]):
             settings.backbone, pretrained, settings.image_size, settings.factors, seed
         )
 
-    def _remember(self, scorer: _TripleScorer, taught: BoolArray) -> None:
+    def _remember(self, scorer: TripleScorer, taught: BoolArray) -> None:
         """Keep the vectors of all works, and of the people who were `taught`, shape (users,)."""
         self.item_vectors = F.pad(scorer.vectors(), (0, 1)).numpy()  # no bias
         self.trained_users = F.pad(scorer.theta.detach().cpu(), (0, 1), value=1.0).numpy()

@@ -14,11 +14,12 @@ LEVELS = 256  # values of a random byte
 
 
 def selu(inputs: Tensor) -> Tensor:
-    """SELU, elementwise: scale * x above zero, scale * alpha * (exp(x) - 1) below.
+    """SELU in float32, elementwise: scale * x above zero, scale * alpha * (exp(x) - 1) below.
 
     On a CPU torch computes exp(x) - 1 by expm1, at several times the price of exp; the difference, about 1e-7
     near zero, is that of any sum of floats.
     """
+    inputs = inputs.float()
     if inputs.device.type != "cpu":
         return F.selu(inputs)
     outputs: Tensor = _Selu.apply(inputs)

@@ -161,7 +161,7 @@ class VistaNetwork(nn.Module):
         return torch.cat([long, (weights.unsqueeze(2) * recent).sum(1)], dim=1)
 
 
-class _TripleScorer(nn.Module):
+class TripleScorer(nn.Module):
     """The network with features and artists of the catalogue."""
 
     def __init__(
@@ -243,7 +243,7 @@ class Vista(Recommender[VistaSettings]):
         artists = torch.from_numpy(data.catalogue.artists).to(device)
         sizes = (len(self.user_ids), len(self.item_ids), len(data.catalogue.artist_ids))
         self.network = VistaNetwork(bank.dim, *sizes, settings, first).to(device)
-        scorer = _TripleScorer(self.network, bank, artists, settings)
+        scorer = TripleScorer(self.network, bank, artists, settings)
         taught = Taught.by("sequential", sampler.context, len(self.item_ids))
         self.taught, refused = taught.users, torch.from_numpy(taught.refused)
 
