@@ -23,7 +23,7 @@ from vasari.retrieval.topk import BoolArray, IntArray
 BLOCK = 1 << 15  # vectors handed to the graph at a time
 _FEW = 0.1  # below this share of candidates a graph of all items is mostly in the way
 _SEEN = 0.98  # of the vectors' squared length lies in the directions that the graph sees
-_SPARE = 5  # times as many items as asked for are scored exactly
+_SPARE = 3  # times as many items as asked for are scored exactly
 
 
 class ApproximateIndex:
