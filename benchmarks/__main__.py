@@ -21,7 +21,12 @@ from typing import Any
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 NO_BENCHMARK = {"__main__", "__init__", "timing"}
-STUDIES = {"guided_or_not", "presets", "simulated_collectors"}  # of quality, not of speed: run by name
+STUDIES = {
+    "factor_accuracy",
+    "guided_or_not",
+    "presets",
+    "simulated_collectors",
+}  # of quality, not of speed: run by name
 PACKAGES = ("numpy", "torch", "polars")
 
 

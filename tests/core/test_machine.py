@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from vasari.core.machine import usable_cores, usable_memory
+from vasari.core.machine import multiplies_bfloat16, usable_cores, usable_memory
 
 
 def place(root: Path, files: dict[str, str]) -> Path:
@@ -70,3 +70,18 @@ def test_the_memory_limit_of_a_container_counts(tmp_path):
     }
     assert usable_memory(place(tmp_path / "2", v2)) == 1_000_000
     assert usable_memory(place(tmp_path / "1", v1)) == 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("line", "has"),
+    [
+        ("flags : fma avx512f avx512_bf16", True),
+        ("Features : asimd bf16", True),
+        ("flags : fma avx512f", False),
+    ],
+)
+def test_products_of_bfloat16_are_asked_of_the_processor(tmp_path, line, has):
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cpuinfo").write_text(f"model name : Any\n{line}\n")
+    assert multiplies_bfloat16(tmp_path) is has
+    assert not multiplies_bfloat16(tmp_path / "nowhere")

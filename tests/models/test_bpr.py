@@ -13,12 +13,13 @@ from vasari.data.catalogue import Catalogue
 from vasari.data.dataset import Dataset
 from vasari.data.interactions import Interactions
 from vasari.data.ragged import Ragged
-from vasari.models import BPR
+from vasari.models import BPR, factors
 from vasari.models.bpr import BPRSettings
 from vasari.models.drawing import uniform_sampler
 from vasari.models.factors import FactorNetwork
 from vasari.models.validation import hold_out
 from vasari.sampling.triples import Triples
+from vasari.training import loop
 from vasari.training.losses import bpr
 
 USERS, WORKS, FACTORS, RATE = 5, 8, 3, 0.05
@@ -29,14 +30,14 @@ LAMBDAS = {
     "lambda_bias": 0.11,
     "lambda_negative_bias": 0.05,
 }
-LEARNT = {"epochs": 6, "triples_per_epoch": 6000, "batch_size": 300, "learning_rate": 1e-2}
+LEARNT = {"epochs": 6, "triples_per_epoch": 6000, "batch_size": 300}
 
 
 @pytest.fixture
 def network():
     network = FactorNetwork(USERS, WORKS, FACTORS, BPRSettings(factors=FACTORS, **LAMBDAS), seed=3).double()
     with torch.no_grad():
-        network.item_bias.normal_(0, 0.5, generator=torch.Generator().manual_seed(1))
+        network.items.weight[:, -1].normal_(0, 0.5, generator=torch.Generator().manual_seed(1))
     return network
 
 
@@ -52,7 +53,8 @@ def dot(a, b):
 
 
 def numbers(network):
-    return [p.detach().tolist() for p in (network.users.weight, network.items.weight, network.item_bias)]
+    items = network.items.weight
+    return [p.detach().tolist() for p in (network.users.weight, items[:, :-1], items[:, -1])]
 
 
 def updates(w, h, b, user, i, j):
@@ -106,7 +108,7 @@ def test_scores_and_penalty_equal_those_by_hand(network):
 def fitted():
     data, _ = style_gallery()
     kept = data.interactions.frame.filter(~pl.col("item_id").is_in(["w003", "w050", "w051"]))
-    return BPR(factors=8, **LEARNT).fit(data.with_interactions(kept), seed=2)
+    return BPR(factors=8, validation_share=0.25, **LEARNT).fit(data.with_interactions(kept), seed=2)
 
 
 def test_it_learns_tastes_without_pictures_for_people_and_for_strangers(fitted):
@@ -158,6 +160,43 @@ def test_the_rows_of_triples_are_the_rows_of_the_people():
         taken = histories.items[user].tolist()
         assert positive in taken
         assert negative not in taken
+
+
+def test_every_interaction_is_drawn_once_an_epoch_on_average_however_long_the_log(monkeypatch):
+    data, _ = style_gallery()
+    drawn = []
+
+    def counted(model, inputs, settings, *rest):
+        drawn.append(settings.triples_per_epoch)
+        return []
+
+    monkeypatch.setattr(factors, "learn", counted)
+    for triples in (10, 10_000):
+        BPR(triples_per_epoch=triples).fit(data)
+    assert drawn == [len(data.interactions), 10_000]
+
+
+@pytest.mark.parametrize("many", [0, 1000])
+def test_a_fit_killed_and_resumed_ends_bit_identical(tmp_path, monkeypatch, many):
+    monkeypatch.setattr(factors, "MANY", many)
+    data, _ = style_gallery()
+    unbroken = BPR(factors=4, **LEARNT).fit(data, seed=5)
+    saved = []
+
+    def killed(self, folder, run_key, save=loop._State.save):
+        save(self, folder, run_key)
+        saved.append(self.epoch)
+        if self.epoch == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._State, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            BPR(factors=4, **LEARNT).fit(data, seed=5, checkpoints=tmp_path)
+    resumed = BPR(factors=4, **LEARNT).fit(data, seed=5, checkpoints=tmp_path)
+    assert saved == [1, 2, 3]
+    np.testing.assert_array_equal(resumed.item_vectors, unbroken.item_vectors)
+    np.testing.assert_array_equal(resumed.trained_users, unbroken.trained_users)
 
 
 def test_pictures_outside_the_catalogue_are_refused(fitted):

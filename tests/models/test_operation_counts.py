@@ -78,7 +78,7 @@ def test_towers_and_gathering_touch_each_distinct_work_and_profile_of_a_batch_on
             return result
 
         monkeypatch.setattr(scorer.network, f"{name}_tower", counted)
-    with Elements(watched=scorer.bank._held) as counted_elements:
+    with Elements(watched=scorer.bank._held[torch.float32]) as counted_elements:
         one_step(scorer, batch)
     works = set(batch.positive) | set(batch.negative) | set(batch.profiles.values)
     stretches = {(u, *batch.profiles[row]) for u, row in zip(batch.user, batch.profile.tolist(), strict=True)}

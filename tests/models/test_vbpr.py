@@ -26,7 +26,7 @@ LAMBDAS = {
     "lambda_visual_bias": 0.6,
 }
 FEATURES = np.random.default_rng(2).normal(size=(WORKS, WIDTH))
-LEARNT = {"epochs": 4, "triples_per_epoch": 6000, "batch_size": 300, "learning_rate": 1e-2}
+LEARNT = {"epochs": 4, "triples_per_epoch": 6000, "batch_size": 300}
 
 
 class DoubleBank(FeatureBank):
@@ -39,7 +39,7 @@ def network():
     """Random parameters everywhere, in double precision."""
     settings = VBPRSettings(factors=LATENT, visual_factors=VISUAL, **LAMBDAS)
     bank = DoubleBank.fit(FEATURES, np.arange(WORKS), "none")
-    network = VBPRNetwork(USERS, WORKS, bank, settings).double()
+    network = VBPRNetwork(USERS, WORKS, bank, settings).double().eval()
     rng = np.random.default_rng(1)
     with torch.no_grad():
         for values in network.parameters():
@@ -62,7 +62,8 @@ class Scalar:
     def __init__(self, network):
         users = network.users.weight.tolist()
         self.gamma_u, self.theta_u = [row[:LATENT] for row in users], [row[LATENT:] for row in users]
-        self.gamma, self.bias = network.items.weight.tolist(), network.item_bias.tolist()
+        *gamma, bias = network.items.weight.T.tolist()
+        self.gamma, self.bias = [list(row) for row in zip(*gamma, strict=True)], bias
         *self.e, self.beta = network.looks.weight.tolist()
         self.f = [[value / math.sqrt(WIDTH) for value in row] for row in FEATURES.tolist()]
 
@@ -135,7 +136,9 @@ def test_a_gradient_step_is_the_mean_of_the_updates_of_the_paper(network, count)
 def fitted():
     data, table = style_gallery()
     kept = data.interactions.frame.filter(~pl.col("item_id").is_in(["w003", "w050"]))
-    return VBPR(factors=4, visual_factors=8, **LEARNT).fit(data.with_interactions(kept), table, seed=2)
+    return VBPR(factors=4, visual_factors=8, validation_share=0.25, **LEARNT).fit(
+        data.with_interactions(kept), table, seed=2
+    )
 
 
 def test_it_learns_tastes_and_gives_new_works_their_looks(fitted):

@@ -133,10 +133,23 @@ def test_the_mean_of_the_epochs_weights_is_judged_and_kept():
         torch.testing.assert_close(kept, means[-1])
 
 
+def test_late_epochs_can_count_more_in_the_mean():
+    """After two epochs 1/3 and 2/3, after three 1/6, 2/6 and 3/6."""
+    mean, ends = Toy(), []
+    train(mean, batches, None, replace(SETTINGS, epochs=3, average=True, average_late=1.0), seed=1)
+    for epochs in (1, 2, 3):
+        end = Toy()
+        train(end, batches, None, replace(SETTINGS, epochs=epochs), seed=1)
+        ends.append(weights(end))
+    for name, kept in mean.state_dict().items():
+        torch.testing.assert_close(kept, sum(end[name] * (n + 1) / 6 for n, end in enumerate(ends)))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adagrad"])
 @pytest.mark.parametrize("average", [False, True])
 @pytest.mark.parametrize("killed_at", [2, 4, 6])
-def test_a_run_killed_and_resumed_ends_bit_identical(tmp_path, killed_at, average):
-    settings = replace(SETTINGS, average=average)
+def test_a_run_killed_and_resumed_ends_bit_identical(tmp_path, killed_at, average, optimizer):
+    settings = replace(SETTINGS, average=average, optimizer=optimizer, weight_decay=0.0)
     unbroken = Toy()
     whole = train(unbroken, batches, by_epoch(VALUES), settings, seed=1)
 
@@ -180,6 +193,12 @@ def test_another_runs_checkpoints_are_refused(tmp_path):
         train(Toy(), batches, by_epoch(VALUES), SETTINGS, seed=1, checkpoints=tmp_path, run_key="b")
 
 
+def test_adagrad_refuses_a_decay_of_every_row():
+    with pytest.raises(UsageError, match="weight_decay"):
+        train(Toy(), batches, None, replace(SETTINGS, optimizer="adagrad"), seed=1)
+    train(Toy(), batches, None, replace(SETTINGS, optimizer="adagrad", weight_decay=0.0), seed=1)
+
+
 def test_without_validation_users_the_last_epoch_is_kept():
     run = train(Toy(), batches, None, SETTINGS, seed=1)
     assert run.best_epoch == SETTINGS.epochs
@@ -215,7 +234,15 @@ def test_the_l2_term_leaves_biases_alone_unless_told_otherwise():
 
 
 @pytest.mark.parametrize(
-    "bad", [{"epochs": 0}, {"learning_rate": 0}, {"weight_decay": -1}, {"batch_size": 0}]
+    "bad",
+    [
+        {"epochs": 0},
+        {"learning_rate": 0},
+        {"weight_decay": -1},
+        {"batch_size": 0},
+        {"optimizer": "sgd"},
+        {"average_late": -1},
+    ],
 )
 def test_settings_out_of_range_are_refused(bad):
     with pytest.raises(UsageError, match=next(iter(bad))):

@@ -36,6 +36,21 @@ def usable_memory(root: Path = Path("/")) -> int:
     return int(min(limits))
 
 
+def multiplies_bfloat16(root: Path = Path("/")) -> bool:
+    """Whether the processor has instructions for products of bfloat16; without them these are slow.
+
+    Parameters
+    ----------
+    root
+        Where /proc is mounted.
+    """
+    try:
+        words = set((root / "proc/cpuinfo").read_text().split())
+    except OSError:
+        return False
+    return bool(words & {"avx512_bf16", "amx_bf16", "bf16"})
+
+
 def _control_groups(root: Path, controller: str) -> Iterator[Path]:
     """Folders of the control groups this process is in, innermost first; limits of all of them hold."""
     try:

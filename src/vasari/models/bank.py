@@ -15,6 +15,7 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 BLOCK = 8192
+IN_CACHE = 512  # rows that are converted at once: several steps over them then cost one reading
 HELD = 1 << 27  # values of a matrix that is scaled once and held: 512 MiB of float32
 
 
@@ -44,7 +45,7 @@ class FeatureBank:
             warnings.simplefilter("ignore", UserWarning)
             self.matrix = torch.from_numpy(np.asarray(matrix))
         self._item_rows = torch.from_numpy(rows)
-        self._held: Tensor | None = None
+        self._held: dict[torch.dtype, Tensor] = {}
 
     @classmethod
     def fit(cls, matrix: npt.NDArray[np.floating], rows: IntArray, scale: str) -> FeatureBank:
@@ -57,11 +58,11 @@ class FeatureBank:
             return cls(matrix, rows, np.zeros(dim), np.ones(dim))
         with_picture = rows[rows >= 0]
         total, squares = np.zeros(dim), np.zeros(dim)
-        for start in range(0, len(with_picture), BLOCK):
-            total += matrix[with_picture[start : start + BLOCK]].astype(np.float64).sum(0)
+        for start in range(0, len(with_picture), IN_CACHE):
+            total += matrix[with_picture[start : start + IN_CACHE]].astype(np.float64).sum(0)
         mean = total / max(len(with_picture), 1)
-        for start in range(0, len(with_picture), BLOCK):
-            block = matrix[with_picture[start : start + BLOCK]].astype(np.float64) - mean
+        for start in range(0, len(with_picture), IN_CACHE):
+            block = matrix[with_picture[start : start + IN_CACHE]].astype(np.float64) - mean
             squares += (block * block).sum(0)
         std = np.sqrt(squares / max(len(with_picture), 1))
         return cls(matrix, rows, mean, np.where(std > 1e-6, std, 1.0))
@@ -104,15 +105,25 @@ class FeatureBank:
             time: where the matrix is held, filling it costs a fifth of getting a hundred fresh megabytes.
         """
         rows = self._item_rows[items]
-        if self._held is None and self.matrix.numel() <= HELD:
-            self._held = self.scale(self.matrix)
-        if self._held is None:
+        if (held := self._scaled(torch.float32)) is None:
             return self.scale(self.matrix[rows])
-        return (
-            self._held[rows]
-            if into is None
-            else torch.index_select(self._held, 0, rows, out=into[: len(rows)])
-        )
+        return held[rows] if into is None else torch.index_select(held, 0, rows, out=into[: len(rows)])
+
+    def take_rough(self, items: Tensor) -> Tensor:
+        """As `take`, in bfloat16: half the traffic, and faster to multiply where that is built in."""
+        rows = self._item_rows[items]
+        if (held := self._scaled(torch.bfloat16)) is None:
+            return self.scale(self.matrix[rows]).bfloat16()
+        return held.index_select(0, rows)
+
+    def _scaled(self, dtype: torch.dtype) -> Tensor | None:
+        """The whole matrix, scaled once; None where it is too large for that."""
+        if dtype not in self._held and self.matrix.numel() <= HELD:
+            held = torch.empty(self.matrix.shape, dtype=dtype, device=self.matrix.device)
+            for start in range(0, len(held), IN_CACHE):
+                held[start : start + IN_CACHE] = self.scale(self.matrix[start : start + IN_CACHE])
+            self._held[dtype] = held
+        return self._held.get(dtype)
 
     def scale(self, features: Tensor) -> Tensor:
         """Raw features, shape (n, dim), to scaled ones."""

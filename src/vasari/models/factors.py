@@ -8,8 +8,14 @@
 
 Source: S. Rendle, C. Freudenthaler, Z. Gantner, L. Schmidt-Thieme, "BPR: Bayesian Personalized Ranking from
 Implicit Feedback", UAI 2009. Triples are drawn as by LearnBPR: (u, i) uniformly over the interactions,
-with replacement. Two deviations: the mean gradient of a batch goes to Adam instead of each triple's
-to plain gradient descent, and the epoch is chosen by ranking hidden works.
+with replacement. Two deviations: the mean gradient of a batch goes to Adagrad instead of each triple's
+to plain gradient descent; and what is kept is the mean of the parameters at the ends of all epochs, the last
+counting most, which ranks better than any of them. The budget is fixed and nobody is held out, so that every
+interaction is learnt from; `keep="best"` with a `validation_share` chooses the epoch by hidden works instead.
+
+What a step costs depends on the batch: the distinct users and works of it are looked up once, and the
+gradient of all its scores is one sparse product a side (`vasari.models.pairs`). Adagrad changes nothing in a
+row that has no gradient, so updating the rows of the batch is updating all of them.
 
 Who is answered how. A person of the training log has the vector learnt then, whatever profile is passed
 along: what they took since is learnt by the next `fit`. Anybody else is folded in from the profile
@@ -23,10 +29,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -41,11 +48,13 @@ from vasari.models.dots import cosines
 from vasari.models.drawing import Taught, uniform_sampler
 from vasari.models.foldin import background, fold_in
 from vasari.models.learning import LearningSettings, learn
+from vasari.models.pairs import Distinct, PairProducts
 from vasari.models.validation import hold_out
 from vasari.sampling.triples import Triples
 from vasari.training.loop import PairScores
 
 START = 0.1  # standard deviation of the factors at first
+MANY = 8  # rows of a table for each triple of a batch: from here on only those are updated that it touches
 
 
 @dataclass(frozen=True)
@@ -78,16 +87,24 @@ class FactorSettings(VectorSettings):
 
     Attributes
     ----------
+    triples_per_epoch
+        At least so many; a log with more interactions has one triple for each of them.
     lambda_positive, lambda_negative, lambda_bias, lambda_negative_bias
         Of the equation in `vasari.models.factors`, in order.
     weight_decay
-        As inherited: Adam's L2 of every parameter in every step, on top of the terms above.
+        Adagrad takes nothing but 0: it would touch every row in every step. The terms above regularise.
     """
 
-    epochs: int = 20
-    batch_size: int = 2048
-    learning_rate: float = 5e-3
+    epochs: int = 30
+    triples_per_epoch: int = 20_000
+    batch_size: int = 4096
+    optimizer: str = "adagrad"
+    learning_rate: float = 0.2
     weight_decay: float = 0.0
+    keep: str = "last"
+    average: bool = True
+    average_late: float = 4.0
+    validation_share: float = 0.0
     lambda_positive: float = 0.03
     lambda_negative: float = 0.03
     lambda_bias: float = 0.03
@@ -111,26 +128,34 @@ class FactorNetwork(nn.Module):
     Attributes
     ----------
     users, items
-        Rows w_u, shape (users, width), and h_i, shape (items, factors).
-    item_bias
-        b, shape (items,).
+        Rows w_u, shape (users, width), and [h_i, b_i], shape (items, factors + 1).
     """
+
+    parts: Tensor
 
     def __init__(self, users: int, items: int, width: int, settings: FactorSettings, seed: int = 0) -> None:
         super().__init__()
         self.settings = settings
-        self.users, self.items = nn.Embedding(users, width), nn.Embedding(items, settings.factors)
-        self.item_bias = nn.Parameter(torch.zeros(items))
+        self.users, self.items = (
+            nn.Embedding(count, size, sparse=count > MANY * settings.batch_size)
+            for count, size in ((users, width), (items, settings.factors + 1))
+        )
+        self.distinct_users, self.distinct_items = Distinct(users), Distinct(items)
         self.random = torch.Generator().manual_seed(seed)
         for table in (self.users, self.items):
             nn.init.normal_(table.weight, 0, START, generator=self.random)
+        with torch.no_grad():
+            self.items.weight[:, -1] = 0
+        # Sums the squares of h_i and of b_i apart.
+        parts = torch.eye(2).repeat_interleave(torch.tensor([settings.factors, 1]), 0)
+        self.register_buffer("parts", parts, persistent=False)
 
-    def item_terms(self, factors: Tensor, biases: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
-        """v_i, shape (n, width), and what is added to the product, shape (n,), from h_i and b_i.
+    def item_terms(self, rows: Tensor, items: Tensor) -> Tensor:
+        """[v_i, b_i], shape (n, width + 1), from rows of `items`, shape (n, factors + 1).
 
         Models that know more of a work than its number add to either.
         """
-        return factors, biases
+        return rows
 
     def matrix_penalty(self) -> Tensor | float:
         """Regularisation of what every triple touches, to be halved."""
@@ -138,22 +163,31 @@ class FactorNetwork(nn.Module):
 
     def pair_scores(self, batch: Triples) -> PairScores:
         """Scores of the positives and of the negatives, and the regularisation of what they touch."""
-        settings, device = self.settings, self.item_bias.device
-        distinct, places = np.unique(np.stack([batch.positive, batch.negative]), return_inverse=True)
-        items = torch.from_numpy(distinct).to(device)
-        pair = torch.from_numpy(places.reshape(2, len(batch))).to(device)  # (2, triples)
-        factors, biases = self.items(items), self.item_bias[items]
-        vectors, added = self.item_terms(factors, biases, items)
-        mine = self.users(torch.from_numpy(batch.user).to(device))  # (triples, width)
-        positive, negative = (mine * F.embedding(pair, vectors)).sum(2) + added[pair]
-        of_items = factors.square().sum(1)[pair].mean(1) @ _pair(
-            factors, settings.lambda_positive, settings.lambda_negative
+        settings, device = self.settings, self.items.weight.device
+        people, user = self.distinct_users(batch.user)
+        works, pair = self.distinct_items(np.concatenate([batch.positive, batch.negative]))
+        numbers = torch.from_numpy(works).to(device)
+        users, items = (
+            _look_up(self.users, torch.from_numpy(people).to(device)),
+            _look_up(self.items, numbers),
         )
-        of_biases = biases.square()[pair].mean(1) @ _pair(
-            biases, settings.lambda_bias, settings.lambda_negative_bias
+        positive, negative = PairProducts.apply(
+            F.pad(users, (0, 1), value=1.0),
+            self.item_terms(items, numbers),
+            *(torch.from_numpy(rows).to(device) for rows in (user, *np.split(pair, 2))),
         )
-        of_users = settings.lambda_user * mine.square().sum(1).mean()
-        return PairScores(positive, negative, (of_users + of_items + of_biases + self.matrix_penalty()) / 2)
+        taken, refused = (np.bincount(side, minlength=len(works)) for side in np.split(pair, 2))
+        often = np.column_stack(
+            [
+                settings.lambda_positive * taken + settings.lambda_negative * refused,
+                settings.lambda_bias * taken + settings.lambda_negative_bias * refused,
+            ]
+        )
+        penalty = (
+            settings.lambda_user * _weighted(np.bincount(user), users.square().sum(1))
+            + _weighted(often, items.square() @ self.parts)
+        ) / len(batch) + self.matrix_penalty()
+        return PairScores(positive, negative, penalty / 2)
 
 
 S = TypeVar("S", bound=VectorSettings)
@@ -251,29 +285,35 @@ class FactorModel(VectorModel[T]):
         first = int(generator(inputs.seed, "weights").integers(2**63))
         network = self._network(inputs, device, first).to(device)
         taught = Taught.by("uniform", sampler.context, len(self.item_ids))
+        triples = max(self.settings.triples_per_epoch, len(histories.items.values))
+        settings = replace(self.settings, triples_per_epoch=triples)
         self.history = learn(
-            self, inputs, self.settings, network, sampler, cases, lambda: self._remember(network, taught)
+            self, inputs, settings, network, sampler, cases, lambda: self._remember(network, taught)
         )
         self._remember(network, taught)
 
     @torch.inference_mode()
     def _remember(self, network: FactorNetwork, taught: Taught) -> None:
         """Keep the vectors: all that answers need."""
-        device = network.item_bias.device
-        users, factors, biases = (
-            values.detach().cpu().clone()
-            for values in (network.users.weight, network.items.weight, network.item_bias)
-        )
+        device = network.items.weight.device
+        users, items = (table.weight.detach().cpu().clone() for table in (network.users, network.items))
         self.trained_users = F.pad(users, (0, 1), value=1.0).numpy()
         self.trained_users[~taught.users] = 0.0
         refused = torch.from_numpy(taught.refused)
-        factors[torch.from_numpy(~taught.taken)] = 0.0
-        biases[refused] = biases[refused].mean()
-        self.item_vectors = np.zeros((len(factors), users.shape[1] + 1), np.float32)
+        items[torch.from_numpy(~taught.taken), :-1] = 0.0
+        items[refused, -1] = items[refused, -1].mean()
+        self.item_vectors = np.zeros((len(items), users.shape[1] + 1), np.float32)
         for block in torch.split(torch.from_numpy(np.flatnonzero(self.scorable)), BLOCK):
-            terms = network.item_terms(factors[block].to(device), biases[block].to(device), block.to(device))
-            self.item_vectors[block] = torch.column_stack(terms).cpu().numpy()
+            terms = network.item_terms(items[block].to(device), block.to(device))
+            self.item_vectors[block] = terms.cpu().numpy()
 
 
-def _pair(like: Tensor, positive: float, negative: float) -> Tensor:
-    return torch.tensor([positive, negative], dtype=like.dtype, device=like.device)
+def _look_up(table: nn.Embedding, rows: Tensor) -> Tensor:
+    """Some rows, each once; the gradient of a small table is cheaper as a whole, and then by index."""
+    found: Tensor = table(rows) if table.sparse else table.weight.index_select(0, rows)
+    return found
+
+
+def _weighted(weights: npt.NDArray[np.generic], values: Tensor) -> Tensor:
+    """Sum of the products."""
+    return (torch.from_numpy(weights).to(values) * values).sum()

@@ -9,8 +9,10 @@ With w_u = [gamma_u, theta_u], v_i = [gamma_i, E f_i] and <beta', f_i> added to 
 stand there. To its penalty come lambda_E ||E||^2 / 2 and lambda_beta ||beta'||^2 / 2. Works never taken keep
 their visual terms, so new works are ranked by look.
 
-Two more deviations: features are standardised over the catalogue, and divided by the root of their
-number so that ||f_i|| is about 1 and one learning rate suits factors and E alike.
+Three more deviations: features are standardised over the catalogue, and divided by the root of their
+number so that ||f_i|| is about 1 and one learning rate suits factors and E alike. And while training, E f_i
+and its gradient are products of bfloat16, of two to three digits, where the processor has instructions for
+them, which halves the time of a step; parameters, sums and the vectors that answers are made of are float32.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vasari.core.errors import UsageError
+from vasari.core.machine import multiplies_bfloat16
 from vasari.models.bank import FeatureBank
 from vasari.models.base import Arrays, FitInputs, FloatArray
 from vasari.models.drawing import Taught
@@ -47,7 +51,6 @@ class VBPRSettings(FactorSettings):
         ``"zscore"`` features per dimension over the catalogue, or ``"none"``.
     """
 
-    learning_rate: float = 2e-3
     visual_factors: int = 20
     lambda_looks: float = 3e-4
     lambda_visual_bias: float = 0.01
@@ -61,23 +64,27 @@ class VBPRSettings(FactorSettings):
 
 
 class VBPRNetwork(FactorNetwork):
-    """The parameters; `looks` holds the rows of E and, last, beta', shape (visual_factors + 1, dim)."""
+    """The parameters; `looks` holds the rows of E and, last, beta', shape (visual_factors + 1, dim).
+
+    In training mode the features of a batch are multiplied in bfloat16 if `rough`.
+    """
 
     def __init__(
         self, users: int, items: int, bank: FeatureBank, settings: VBPRSettings, seed: int = 0
     ) -> None:
         super().__init__(users, items, settings.factors + settings.visual_factors, settings, seed)
-        self.bank = bank
+        self.bank, self.rough = bank, multiplies_bfloat16()
         self.lambdas = settings.lambda_looks, settings.lambda_visual_bias
         self.looks = nn.Linear(bank.dim, settings.visual_factors + 1, bias=False)
         nn.init.normal_(self.looks.weight, 0, START, generator=self.random)
         nn.init.zeros_(self.looks.weight[-1])
 
-    def item_terms(self, factors: Tensor, biases: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
-        """[gamma_i, E f_i] and b_i + <beta', f_i>."""
+    def item_terms(self, rows: Tensor, items: Tensor) -> Tensor:
+        """[gamma_i, E f_i, b_i + <beta', f_i>]."""
+        features = self.bank.take_rough(items) if self.rough and self.training else self.bank.take(items)
         # Scaling the few products costs less than scaling the features: (n, visual_factors + 1).
-        seen = self.looks(self.bank.take(items)) * self.bank.dim**-0.5
-        return torch.cat([factors, seen[:, :-1]], dim=1), biases + seen[:, -1]
+        seen = F.linear(features, self.looks.weight.to(features)).to(rows) * self.bank.dim**-0.5
+        return torch.cat([rows[:, :-1], seen[:, :-1], rows[:, -1:] + seen[:, -1:]], dim=1)
 
     def matrix_penalty(self) -> Tensor:
         """lambda_E ||E||^2 + lambda_beta ||beta'||^2."""
@@ -107,6 +114,7 @@ class VBPR(FactorModel[VBPRSettings]):
         return VBPRNetwork(len(self.user_ids), len(self.item_ids), bank, self.settings, seed)
 
     def _remember(self, network: FactorNetwork, taught: Taught) -> None:
+        network.eval()
         super()._remember(network, taught)
         assert isinstance(network, VBPRNetwork)
         bank = network.bank

@@ -70,8 +70,11 @@ class TrainingSettings:
         At most this many.
     triples_per_epoch, batch_size
         Triples drawn per epoch and per step.
+    optimizer
+        ``"adam"``, or ``"adagrad"`` (Duchi et al. 2011), which leaves rows alone that a batch does not
+        touch: for tables of users and items.
     learning_rate, weight_decay
-        Adam's. The decay is the L2 term lambda/2 ||W||^2 added to the loss (not AdamW's).
+        The optimiser's. The decay is the L2 term lambda/2 ||W||^2 added to the loss (not AdamW's).
     decay_biases
         Whether biases are decayed too (the PyTorch tutorial does, the TensorFlow original does not).
     loss
@@ -85,6 +88,9 @@ class TrainingSettings:
     average
         Judge and keep the mean of the weights at the ends of all epochs so far, not the last ones (Izmailov
         et al. 2018): little data, and with it noisy steps, harm it less.
+    average_late
+        With `average`: the n-th epoch counts about n^average_late times as much as the first, so that the
+        mean soon forgets where training began (polynomial-decay averaging, Shamir and Zhang 2013).
     stop_patience
         Training ends after this many epochs without a better monitored metric.
     monitor
@@ -94,6 +100,7 @@ class TrainingSettings:
     epochs: int = 12
     triples_per_epoch: int = 160_000
     batch_size: int = 8192
+    optimizer: str = "adam"
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     decay_biases: bool = False
@@ -104,6 +111,7 @@ class TrainingSettings:
     min_learning_rate: float = 1e-6
     keep: str = "best"
     average: bool = False
+    average_late: float = 0.0
     stop_patience: int = 12
     monitor: str = "auc"
 
@@ -113,8 +121,11 @@ class TrainingSettings:
                 raise UsageError(f"{name}={getattr(self, name)} must be at least 1")
         if not self.learning_rate > 0:
             raise UsageError(f"learning_rate={self.learning_rate} must be positive")
-        if self.weight_decay < 0:
-            raise UsageError(f"weight_decay={self.weight_decay} must not be negative")
+        for name in ("weight_decay", "average_late"):
+            if not getattr(self, name) >= 0:
+                raise UsageError(f"{name}={getattr(self, name)} must not be negative")
+        if self.optimizer not in OPTIMIZERS:
+            raise UsageError(f"optimizer={self.optimizer!r} must be one of {sorted(OPTIMIZERS)}")
         if self.keep not in ("best", "last"):
             raise UsageError(f'keep={self.keep!r} must be "best" or "last"')
         pair_loss(self.loss)
@@ -176,7 +187,12 @@ def train(
     if not state.run.history:
         state.record(measure(), loss=None, seconds=0.0)
     devices = range(torch.cuda.device_count())
-    with bar("training", settings.epochs, progress) as shown, torch.random.fork_rng(devices), _no_denormals():
+    with (
+        bar("training", settings.epochs, progress) as shown,
+        torch.random.fork_rng(devices),
+        torch.sparse.check_sparse_tensor_invariants(False),  # type: ignore[no-untyped-call]  # torch warns unless told
+        _no_denormals(),
+    ):
         shown.advance(state.epoch)
         while state.epoch < settings.epochs and not state.exhausted:
             started = time.perf_counter()
@@ -239,7 +255,7 @@ class _State:
 
     def __init__(self, network: nn.Module, settings: TrainingSettings) -> None:
         self.network, self.settings = network, settings
-        self.optimizer = _adam(network, settings)
+        self.optimizer = OPTIMIZERS[settings.optimizer](network, settings)
         self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimizer,
             mode="max",
@@ -257,10 +273,10 @@ class _State:
         """Count an epoch that was trained."""
         self.epoch += 1
         if self.settings.average:
-            now = self.network.state_dict()
+            now, late = self.network.state_dict(), self.settings.average_late
             mean = self.mean or {name: torch.zeros_like(tensor) for name, tensor in now.items()}
             self.mean = {  # counters, such as batch normalisation's, have no mean: the newest is kept
-                name: mean[name].lerp(tensor, 1 / self.epoch)
+                name: mean[name].lerp(tensor, (1 + late) / (self.epoch + late))
                 if tensor.is_floating_point()
                 else tensor.clone()
                 for name, tensor in now.items()
@@ -347,6 +363,36 @@ def _adam(network: nn.Module, settings: TrainingSettings) -> torch.optim.Adam:
         {"params": decayed[False], "weight_decay": 0.0},
     ]
     return torch.optim.Adam([group for group in groups if group["params"]], lr=settings.learning_rate)
+
+
+def _adagrad(network: nn.Module, settings: TrainingSettings) -> torch.optim.Adagrad:
+    """Adagrad: of tables with sparse gradients the rows that were looked up, of all else everything.
+
+    A row without a gradient keeps its value and its sum of squares, so the two are the same.
+    """
+    if settings.weight_decay:
+        raise UsageError(
+            f"weight_decay={settings.weight_decay} would touch every row in every step; with "
+            'optimizer="adagrad" use the L2 terms of the model'
+        )
+    tables = {
+        id(module.weight)
+        for module in network.modules()
+        if isinstance(module, nn.Embedding) and module.sparse
+    }
+    whole = [p for p in network.parameters() if id(p) not in tables]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in network.parameters() if id(p) in tables]},
+        {"params": [p for p in whole if p.device.type != "cpu"]},
+        {"params": [p for p in whole if p.device.type == "cpu"], "fused": True},  # several times faster
+    ]
+    return torch.optim.Adagrad([group for group in groups if group["params"]], lr=settings.learning_rate)
+
+
+OPTIMIZERS: dict[str, Callable[[nn.Module, TrainingSettings], torch.optim.Optimizer]] = {
+    "adam": _adam,
+    "adagrad": _adagrad,
+}
 
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:
