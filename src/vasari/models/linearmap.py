@@ -11,7 +11,9 @@ with V the works taken. Step 1 is Y. Hu, Y. Koren, C. Volinsky, "Collaborative F
 Datasets", ICDM 2008, by exact alternating least squares; step 4 is its user step. A linear map from
 attributes to factors (steps 2, 3) is Z. Gantner, L. Drumond, C. Freudenthaler, S. Rendle, L. Schmidt-Thieme,
 "Learning Attribute-to-Feature Mappings for Cold-Start Recommendations", ICDM 2010, there for BPR's factors.
-Here mu is the minimum of the generalised cross-validation error, on features standardised over the catalogue.
+Here mu is the minimum of the generalised cross-validation error, on features standardised over the catalogue
+and brought to unit length: pictures are told apart by their direction, as in VisRank, and none counts for
+more than another in step 2.
 
 A user is a profile: nothing is stored of people, and strangers are answered like everybody.
 """
@@ -24,6 +26,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from vasari.core.errors import DataError, UsageError
 from vasari.core.seeds import generator
@@ -61,6 +65,8 @@ class LinearMapSettings:
         ones are judged alike.
     scale
         ``"zscore"`` features per dimension over the catalogue, or ``"none"``.
+    unit_length
+        Whether scaled features are divided by their length.
     """
 
     factors: int = 16
@@ -69,6 +75,7 @@ class LinearMapSettings:
     iterations: int = 10
     warm: str = "factors"
     scale: str = "zscore"
+    unit_length: bool = True
 
     def __post_init__(self) -> None:
         for name in ("factors", "iterations"):
@@ -118,21 +125,21 @@ class LinearMap(Recommender[LinearMapSettings]):
                 f"{inputs.data.name} has {seen.sum()} works that were taken and have a picture; {self.name} "
                 "needs two to relate pictures to factors"
             )
-        self.weights, self.intercept = ridge(bank, taken[seen], own[seen])
+        self.weights, self.intercept = ridge(bank, taken[seen], own[seen], settings.unit_length)
         self.scaling = bank.scaling
         mapped = np.zeros((len(bank), settings.factors), np.float32)
         present = np.flatnonzero(bank.present)
         for start in range(0, len(present), BLOCK):
             block = present[start : start + BLOCK]
-            mapped[block] = self._map(bank.take(torch.from_numpy(block)).numpy())
+            mapped[block] = self._map(bank.take(torch.from_numpy(block)))
         self.profile_vectors = mapped.copy()
         self.profile_vectors[taken] = own
         self.gram = (own.T @ own).astype(np.float32)
         self.item_vectors = self.profile_vectors if settings.warm == "factors" else mapped
 
-    def _map(self, features: FloatArray) -> FloatArray:
-        """W f + c, shape (n, factors)."""
-        return features @ self.weights.T + self.intercept
+    def _map(self, features: Tensor) -> FloatArray:
+        """W f + c of scaled features, shape (n, factors)."""
+        return _looks(features, self.settings.unit_length) @ self.weights.T + self.intercept
 
     # ------------------------------------------------------------------ scoring
 
@@ -145,7 +152,7 @@ class LinearMap(Recommender[LinearMapSettings]):
         return solved.astype(np.float32)
 
     def _guest_vectors(self, guests: FloatArray) -> FloatArray:
-        return self._map(self.scaling(guests).numpy())
+        return self._map(self.scaling(guests))
 
     def _score(
         self, profiles: Ragged, user_ids: Sequence[str | None], guests: FloatArray | None
@@ -230,7 +237,14 @@ def least_squares(
     return solved
 
 
-def ridge(bank: FeatureBank, items: IntArray, targets: Doubles) -> tuple[FloatArray, FloatArray]:
+def _looks(features: Tensor, unit_length: bool) -> FloatArray:
+    """What the map reads of scaled features, shape (n, dim)."""
+    return (F.normalize(features, dim=1) if unit_length else features).numpy()
+
+
+def ridge(
+    bank: FeatureBank, items: IntArray, targets: Doubles, unit_length: bool
+) -> tuple[FloatArray, FloatArray]:
     """W and c of step 2, with the mu of `PENALTIES` that has the least generalised cross-validation error.
 
     GCV(mu) = n RSS(mu) / (n - df(mu))^2 with df = 1 + sum_k e_k / (e_k + mu), e the eigenvalues of the
@@ -246,7 +260,8 @@ def ridge(bank: FeatureBank, items: IntArray, targets: Doubles) -> tuple[FloatAr
     total, scatter, cross = np.zeros(dim), np.zeros((dim, dim)), np.zeros((dim, targets.shape[1]))
     for start in range(0, count, BLOCK):
         part = slice(start, start + BLOCK)
-        features = bank.take(torch.from_numpy(items[part])).numpy().astype(np.float64)
+        looks = _looks(bank.take(torch.from_numpy(items[part])), unit_length)
+        features = looks.astype(np.float64)
         total += features.sum(0)
         scatter += features.T @ features
         cross += features.T @ (targets[part] - centre)
