@@ -107,6 +107,22 @@ def test_taken_works_keep_their_factors_and_new_ones_get_the_map(gallery, fitted
     np.testing.assert_array_equal(fitted.user_vectors(profile), mapped.user_vectors(profile))
 
 
+def test_the_score_is_the_mean_over_the_starts(gallery):
+    model = LinearMap(factors=4, starts=3, alpha=ALPHA, regularisation=PENALTY).fit(*gallery, seed=1)
+    assert model.item_vectors.shape == (ITEMS, 12)
+    taken, profile = model.popularity > 0, [0, 1, 40]
+    scores = []
+    for vectors in np.split(model.item_vectors.astype(float), 3, axis=1):
+        normal = vectors[taken].T @ vectors[taken] + PENALTY * np.eye(4)
+        for work in profile:
+            normal += ALPHA * np.outer(vectors[work], vectors[work])
+        person = (1 + ALPHA) * np.linalg.inv(normal) @ vectors[profile].sum(0)
+        scores.append(vectors @ person)
+    assert np.abs(scores[0] - scores[1]).max() > 1e-3  # the starts end at different places
+    got = model.score(Ragged.from_rows([profile]))[0]
+    np.testing.assert_allclose(got, np.mean(scores, axis=0), rtol=1e-3, atol=1e-4)
+
+
 def test_new_works_are_ranked_by_their_looks_for_people_and_strangers(fitted):
     asked = fitted.recommend(users=["u00", "u04"], candidates=["w003", "w050"], k=1)["item_id"].to_list()
     assert asked == ["w003", "w050"]  # styles 0 and 4
@@ -137,6 +153,7 @@ def test_a_map_needs_two_works_that_were_taken_and_have_a_picture():
     ("settings", "named"),
     [
         ({"factors": 0}, "factors"),
+        ({"starts": 0}, "starts"),
         ({"alpha": 0.0}, "alpha"),
         ({"regularisation": -1.0}, "regularisation"),
         ({"warm": "both"}, "warm"),

@@ -15,6 +15,10 @@ Here mu is the minimum of the generalised cross-validation error, on features st
 and brought to unit length: pictures are told apart by their direction, as in VisRank, and none counts for
 more than another in step 2.
 
+Step 1 has many minima, and where it ends depends on where it starts. So all steps are taken from several
+random starts, with one mu for all, and the score is the mean of theirs (as in bagging, Breiman 1996, but
+without resampling): the vectors of all starts stand end to end, and x_ui remains one inner product.
+
 A user is a profile: nothing is stored of people, and strangers are answered like everybody.
 """
 
@@ -53,6 +57,8 @@ class LinearMapSettings:
     ----------
     factors
         Length of y_i.
+    starts
+        How often the factors are learnt anew; `item_vectors` have starts x factors columns.
     alpha
         What having taken a work adds to the confidence.
     regularisation
@@ -70,6 +76,7 @@ class LinearMapSettings:
     """
 
     factors: int = 16
+    starts: int = 8
     alpha: float = 10.0
     regularisation: float = 1.0
     iterations: int = 10
@@ -78,7 +85,7 @@ class LinearMapSettings:
     unit_length: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("factors", "iterations"):
+        for name in ("factors", "starts", "iterations"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name}={getattr(self, name)} must be at least 1")
         for name in ("alpha", "regularisation"):
@@ -101,7 +108,8 @@ class LinearMap(Recommender[LinearMapSettings]):
     Attributes
     ----------
     item_vectors
-        What works are scored by: v_i, or W f_i + c of all works for ``warm="map"``; shape (items, factors).
+        What works are scored by: v_i, or W f_i + c of all works for ``warm="map"``, of all starts end to end;
+        shape (items, starts * factors).
     """
 
     name = "LinearMap"
@@ -115,9 +123,14 @@ class LinearMap(Recommender[LinearMapSettings]):
         assert inputs.table is not None
         settings = self.settings
         taken = np.flatnonzero(self.popularity > 0)
-        first = generator(inputs.seed, "weights").normal(0, START, (len(taken), settings.factors))
         log = Ragged(np.searchsorted(taken, self.profiles.values), self.profiles.offsets)
-        own = alternate(log, first, settings.alpha, settings.regularisation, settings.iterations)
+        random = generator(inputs.seed, "weights")
+        firsts = random.normal(0, START, (settings.starts, len(taken), settings.factors))
+        learnt = [
+            alternate(log, first, settings.alpha, settings.regularisation, settings.iterations)
+            for first in firsts
+        ]
+        own = np.concatenate(learnt, axis=1)
         bank = FeatureBank.fit(inputs.table.matrix, inputs.rows, settings.scale)
         seen = self.scorable[taken]
         if seen.sum() < 2:
@@ -127,29 +140,35 @@ class LinearMap(Recommender[LinearMapSettings]):
             )
         self.weights, self.intercept = ridge(bank, taken[seen], own[seen], settings.unit_length)
         self.scaling = bank.scaling
-        mapped = np.zeros((len(bank), settings.factors), np.float32)
+        mapped = np.zeros((len(bank), own.shape[1]), np.float32)
         present = np.flatnonzero(bank.present)
         for start in range(0, len(present), BLOCK):
             block = present[start : start + BLOCK]
             mapped[block] = self._map(bank.take(torch.from_numpy(block)))
         self.profile_vectors = mapped.copy()
         self.profile_vectors[taken] = own
-        self.gram = (own.T @ own).astype(np.float32)
+        self.gram = np.stack([one.T @ one for one in learnt]).astype(np.float32)
         self.item_vectors = self.profile_vectors if settings.warm == "factors" else mapped
 
     def _map(self, features: Tensor) -> FloatArray:
-        """W f + c of scaled features, shape (n, factors)."""
+        """W f + c of scaled features, shape (n, starts * factors)."""
         return _looks(features, self.settings.unit_length) @ self.weights.T + self.intercept
 
     # ------------------------------------------------------------------ scoring
 
     def user_vectors(self, profiles: Ragged, guests: FloatArray | None = None) -> FloatArray:
-        """x_u of some profiles (rows of `item_ids`, guests beyond), shape (profiles, factors)."""
+        """x_u of some profiles (rows of `item_ids`, guests beyond), shape (profiles, starts * factors).
+
+        Divided by the number of starts, so that the inner product with `item_vectors` is the mean score.
+        """
         settings, vectors = self.settings, self.profile_vectors
         if guests is not None:
             vectors = np.concatenate([vectors, self._guest_vectors(guests)])
-        solved = least_squares(profiles, vectors, self.gram, settings.alpha, settings.regularisation)
-        return solved.astype(np.float32)
+        solved = [
+            least_squares(profiles, part, gram, settings.alpha, settings.regularisation)
+            for part, gram in zip(np.split(vectors, settings.starts, axis=1), self.gram, strict=True)
+        ]
+        return (np.concatenate(solved, axis=1) / settings.starts).astype(np.float32)
 
     def _guest_vectors(self, guests: FloatArray) -> FloatArray:
         return self._map(self.scaling(guests))
