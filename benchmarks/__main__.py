@@ -21,12 +21,8 @@ from typing import Any
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 NO_BENCHMARK = {"__main__", "__init__", "timing"}
-STUDIES = {
-    "factor_accuracy",
-    "guided_or_not",
-    "presets",
-    "simulated_collectors",
-}  # of quality, not of speed: run by name
+# Of quality, not of speed: run by name.
+STUDIES = {"cold_items", "factor_accuracy", "guided_or_not", "presets", "simulated_collectors"}
 PACKAGES = ("numpy", "torch", "polars")
 
 

@@ -1,6 +1,7 @@
 """What each ingredient of CuratorNet.tuned is worth, and the whole against the paper's settings.
 
     python -m benchmarks.presets [--seeds 10,11,12,13]                  painted galleries, replay
+    python -m benchmarks.presets --brief --seeds 10,11,12,13,14,15      only the whole against the paper's
     python -m benchmarks.presets --data FOLDER --protocol cold-items    a dataset with its features
 
 Every variant differs from `CuratorNet.tuned` in the one setting that its name says. Differences are paired
@@ -40,15 +41,26 @@ def variants() -> dict[str, Recommender[Any]]:
         "learning rate 1e-3": tuned(learning_rate=1e-3),
         "the best epoch instead of the last": tuned(keep="best"),
         "uniform sampling": tuned(sampling="uniform"),
+        "paper's settings, 2 million triples": vs.CuratorNet.paper(triples_per_epoch=200_000),
         "VisRank, mean": vs.VisRank(),
         "VisRank, max": vs.VisRank(similarity="max"),
+        "LinearMap": vs.LinearMap(),
     }
 
 
+BRIEF = (
+    TUNED,
+    "paper's settings, short",
+    "paper's settings, 2 million triples",
+    "VisRank, mean",
+    "LinearMap",
+)
+
+
 def per_user(
-    data: vs.Dataset, table: vs.FeatureTable, protocol: str, seed: int
+    models: dict[str, Recommender[Any]], data: vs.Dataset, table: vs.FeatureTable, protocol: str, seed: int
 ) -> dict[str, dict[str, np.ndarray]]:
-    found = vs.evaluate(variants(), data, table, protocol=protocol, seed=seed, progress=False)
+    found = vs.evaluate(models, data, table, protocol=protocol, seed=seed, progress=False)
     return {
         name: {m: found[name].per_user()[m].cast(float).fill_null(np.nan).to_numpy() for m in METRICS}
         for name in found.models
@@ -60,20 +72,22 @@ def main() -> None:
     parser.add_argument("--seeds", default="10,11,12,13", help="of the painted galleries")
     parser.add_argument("--data", help="a dataset folder with features, instead of painted galleries")
     parser.add_argument("--protocol", default="replay")
+    parser.add_argument("--brief", action="store_true", help=f"only {'; '.join(BRIEF)}")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    models = {name: model for name, model in variants().items() if name in BRIEF or not options.brief}
     if options.data:
         data, table = vs.Dataset.load(options.data), vs.FeatureTable.load(Path(options.data) / "features")
-        runs = [per_user(data, table, options.protocol, seed) for seed in (0, 1, 2)]
-        pooled = {n: {m: np.mean([r[n][m] for r in runs], axis=0) for m in METRICS} for n in variants()}
+        runs = [per_user(models, data, table, options.protocol, seed) for seed in (0, 1, 2)]
+        pooled = {n: {m: np.mean([r[n][m] for r in runs], axis=0) for m in METRICS} for n in models}
     else:
         runs = []
         for seed in map(int, options.seeds.split(",")):
             with tempfile.TemporaryDirectory() as folder:
                 data = vs.synthetic.gallery(Path(folder) / "gallery", seed=seed, progress=False)
                 table = vs.extract(data, out=Path(folder) / "features", progress=False)
-                runs.append(per_user(data, table, options.protocol, seed))
-        pooled = {n: {m: np.concatenate([r[n][m] for r in runs]) for m in METRICS} for n in variants()}
+                runs.append(per_user(models, data, table, options.protocol, seed))
+        pooled = {n: {m: np.concatenate([r[n][m] for r in runs]) for m in METRICS} for n in models}
     rows = {}
     for name, values in pooled.items():
         row: dict[str, Any] = {}

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         DVBPR,
         EASE,
         VBPR,
+        Blend,
         CuratorNet,
         Hybrid,
         ItemKNN,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 _HOME = {
     "ACF": "vasari.models",
     "BPR": "vasari.models",
+    "Blend": "vasari.models",
     "Catalogue": "vasari.data.catalogue",
     "CuratorNet": "vasari.models",
     "DVBPR": "vasari.models",
@@ -83,6 +85,7 @@ __all__ = [
     "DVBPR",
     "EASE",
     "VBPR",
+    "Blend",
     "Catalogue",
     "CuratorNet",
     "Dataset",

@@ -14,6 +14,7 @@ QUICK = {
     | {"dim": 16, "attention_dim": 8, "channels": 8, "epochs": 3, "triples_per_epoch": 4000}
     | {"batch_size": 200, "learning_rate": 1e-2},
     "BPR": BRIEF,
+    "Blend": {"parts": {"CuratorNet": BRIEF, "LinearMap": {"factors": 8}}},
     "CuratorNet": BRIEF,
     "DVBPR": BRIEF
     | {"triples_per_epoch": 600, "backbone": "test_efficientnet", "image_size": 32, "factors": 8},
@@ -29,6 +30,8 @@ SOLVES = [
     ("ACF", "style_neighbours"),
     ("ACF", "style_taste"),
     ("ACF", "checkerboard"),
+    ("Blend", "style_neighbours"),
+    ("Blend", "style_taste"),
     ("CuratorNet", "style_neighbours"),
     ("CuratorNet", "style_taste"),
     ("DVBPR", "style_neighbours"),

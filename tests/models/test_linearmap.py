@@ -54,7 +54,8 @@ def test_alternating_ends_where_no_small_move_is_better():
         assert loss(users, items + step_items, taken) > best
 
 
-def test_ridge_equals_the_best_of_all_penalties_by_leaving_nothing_out():
+@pytest.mark.parametrize("unit_length", [False, True])
+def test_ridge_equals_the_best_of_all_penalties_by_leaving_nothing_out(unit_length):
     """GCV from its definition: the hat matrix of the centred regression, written out for every penalty."""
     rng = np.random.default_rng(2)
     features = rng.normal(3, 2, (40, 6)).astype(np.float32)
@@ -62,6 +63,8 @@ def test_ridge_equals_the_best_of_all_penalties_by_leaving_nothing_out():
     items = np.arange(2, 40)
     bank = FeatureBank.fit(features, np.arange(40), "none")
     x, y = features[items].astype(float), targets[items]
+    if unit_length:
+        x /= np.sqrt((x**2).sum(1, keepdims=True))
     centred, shifted = x - x.mean(0), y - y.mean(0)
     errors, answers = [], []
     for mu in PENALTIES:
@@ -69,11 +72,11 @@ def test_ridge_equals_the_best_of_all_penalties_by_leaving_nothing_out():
         hat = centred @ solve + 1 / len(x)  # the mean is fitted too
         errors.append(len(x) * ((y - hat @ y) ** 2).sum() / (len(x) - np.trace(hat)) ** 2)
         answers.append((solve @ shifted).T)
-    weights, intercept = ridge(bank, items, y)
+    weights, intercept = ridge(bank, items, y, unit_length)
     chosen = int(np.argmin(errors))
     assert 0 < chosen < len(PENALTIES) - 1
-    np.testing.assert_allclose(weights, answers[chosen], rtol=1e-4)
-    np.testing.assert_allclose(intercept, y.mean(0) - answers[chosen] @ x.mean(0), rtol=1e-4)
+    np.testing.assert_allclose(weights, answers[chosen], rtol=1e-3)
+    np.testing.assert_allclose(intercept, y.mean(0) - answers[chosen] @ x.mean(0), rtol=1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -96,11 +99,28 @@ def test_taken_works_keep_their_factors_and_new_ones_get_the_map(gallery, fitted
     assert (np.abs(fitted.item_vectors - mapped.item_vectors).max(1) > 0)[~never].all()
     matrix = gallery[1].matrix
     scaled = (matrix - matrix.mean(0)) / matrix.std(0)
+    scaled /= np.sqrt((scaled**2).sum(1, keepdims=True))
     np.testing.assert_allclose(
         mapped.item_vectors, scaled @ mapped.weights.T + mapped.intercept, rtol=1e-4, atol=1e-5
     )
     profile = Ragged.from_rows([[0, 1, 40]])  # profiles are read alike: by factors where there are some
     np.testing.assert_array_equal(fitted.user_vectors(profile), mapped.user_vectors(profile))
+
+
+def test_the_score_is_the_mean_over_the_starts(gallery):
+    model = LinearMap(factors=4, starts=3, alpha=ALPHA, regularisation=PENALTY).fit(*gallery, seed=1)
+    assert model.item_vectors.shape == (ITEMS, 12)
+    taken, profile = model.popularity > 0, [0, 1, 40]
+    scores = []
+    for vectors in np.split(model.item_vectors.astype(float), 3, axis=1):
+        normal = vectors[taken].T @ vectors[taken] + PENALTY * np.eye(4)
+        for work in profile:
+            normal += ALPHA * np.outer(vectors[work], vectors[work])
+        person = (1 + ALPHA) * np.linalg.inv(normal) @ vectors[profile].sum(0)
+        scores.append(vectors @ person)
+    assert np.abs(scores[0] - scores[1]).max() > 1e-3  # the starts end at different places
+    got = model.score(Ragged.from_rows([profile]))[0]
+    np.testing.assert_allclose(got, np.mean(scores, axis=0), rtol=1e-3, atol=1e-4)
 
 
 def test_new_works_are_ranked_by_their_looks_for_people_and_strangers(fitted):
@@ -133,6 +153,7 @@ def test_a_map_needs_two_works_that_were_taken_and_have_a_picture():
     ("settings", "named"),
     [
         ({"factors": 0}, "factors"),
+        ({"starts": 0}, "starts"),
         ({"alpha": 0.0}, "alpha"),
         ({"regularisation": -1.0}, "regularisation"),
         ({"warm": "both"}, "warm"),

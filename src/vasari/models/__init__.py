@@ -1,6 +1,7 @@
 """One file a model: what it represents, how it scores, and where that comes from."""
 
 from vasari.models.acf import ACF
+from vasari.models.blend import Blend
 from vasari.models.bpr import BPR
 from vasari.models.curatornet import CuratorNet
 from vasari.models.dvbpr import DVBPR
@@ -25,6 +26,7 @@ __all__ = [
     "DVBPR",
     "EASE",
     "VBPR",
+    "Blend",
     "CuratorNet",
     "Hybrid",
     "ItemKNN",

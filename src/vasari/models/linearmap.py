@@ -11,7 +11,13 @@ with V the works taken. Step 1 is Y. Hu, Y. Koren, C. Volinsky, "Collaborative F
 Datasets", ICDM 2008, by exact alternating least squares; step 4 is its user step. A linear map from
 attributes to factors (steps 2, 3) is Z. Gantner, L. Drumond, C. Freudenthaler, S. Rendle, L. Schmidt-Thieme,
 "Learning Attribute-to-Feature Mappings for Cold-Start Recommendations", ICDM 2010, there for BPR's factors.
-Here mu is the minimum of the generalised cross-validation error, on features standardised over the catalogue.
+Here mu is the minimum of the generalised cross-validation error, on features standardised over the catalogue
+and brought to unit length: pictures are told apart by their direction, as in VisRank, and none counts for
+more than another in step 2.
+
+Step 1 has many minima, and where it ends depends on where it starts. So all steps are taken from several
+random starts, with one mu for all, and the score is the mean of theirs (as in bagging, Breiman 1996, but
+without resampling): the vectors of all starts stand end to end, and x_ui remains one inner product.
 
 A user is a profile: nothing is stored of people, and strangers are answered like everybody.
 """
@@ -24,6 +30,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from vasari.core.errors import DataError, UsageError
 from vasari.core.seeds import generator
@@ -49,6 +57,8 @@ class LinearMapSettings:
     ----------
     factors
         Length of y_i.
+    starts
+        How often the factors are learnt anew; `item_vectors` have starts x factors columns.
     alpha
         What having taken a work adds to the confidence.
     regularisation
@@ -61,17 +71,21 @@ class LinearMapSettings:
         ones are judged alike.
     scale
         ``"zscore"`` features per dimension over the catalogue, or ``"none"``.
+    unit_length
+        Whether scaled features are divided by their length.
     """
 
     factors: int = 16
+    starts: int = 8
     alpha: float = 10.0
     regularisation: float = 1.0
     iterations: int = 10
     warm: str = "factors"
     scale: str = "zscore"
+    unit_length: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("factors", "iterations"):
+        for name in ("factors", "starts", "iterations"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name}={getattr(self, name)} must be at least 1")
         for name in ("alpha", "regularisation"):
@@ -94,7 +108,8 @@ class LinearMap(Recommender[LinearMapSettings]):
     Attributes
     ----------
     item_vectors
-        What works are scored by: v_i, or W f_i + c of all works for ``warm="map"``; shape (items, factors).
+        What works are scored by: v_i, or W f_i + c of all works for ``warm="map"``, of all starts end to end;
+        shape (items, starts * factors).
     """
 
     name = "LinearMap"
@@ -108,9 +123,14 @@ class LinearMap(Recommender[LinearMapSettings]):
         assert inputs.table is not None
         settings = self.settings
         taken = np.flatnonzero(self.popularity > 0)
-        first = generator(inputs.seed, "weights").normal(0, START, (len(taken), settings.factors))
         log = Ragged(np.searchsorted(taken, self.profiles.values), self.profiles.offsets)
-        own = alternate(log, first, settings.alpha, settings.regularisation, settings.iterations)
+        random = generator(inputs.seed, "weights")
+        firsts = random.normal(0, START, (settings.starts, len(taken), settings.factors))
+        learnt = [
+            alternate(log, first, settings.alpha, settings.regularisation, settings.iterations)
+            for first in firsts
+        ]
+        own = np.concatenate(learnt, axis=1)
         bank = FeatureBank.fit(inputs.table.matrix, inputs.rows, settings.scale)
         seen = self.scorable[taken]
         if seen.sum() < 2:
@@ -118,34 +138,40 @@ class LinearMap(Recommender[LinearMapSettings]):
                 f"{inputs.data.name} has {seen.sum()} works that were taken and have a picture; {self.name} "
                 "needs two to relate pictures to factors"
             )
-        self.weights, self.intercept = ridge(bank, taken[seen], own[seen])
+        self.weights, self.intercept = ridge(bank, taken[seen], own[seen], settings.unit_length)
         self.scaling = bank.scaling
-        mapped = np.zeros((len(bank), settings.factors), np.float32)
+        mapped = np.zeros((len(bank), own.shape[1]), np.float32)
         present = np.flatnonzero(bank.present)
         for start in range(0, len(present), BLOCK):
             block = present[start : start + BLOCK]
-            mapped[block] = self._map(bank.take(torch.from_numpy(block)).numpy())
+            mapped[block] = self._map(bank.take(torch.from_numpy(block)))
         self.profile_vectors = mapped.copy()
         self.profile_vectors[taken] = own
-        self.gram = (own.T @ own).astype(np.float32)
+        self.gram = np.stack([one.T @ one for one in learnt]).astype(np.float32)
         self.item_vectors = self.profile_vectors if settings.warm == "factors" else mapped
 
-    def _map(self, features: FloatArray) -> FloatArray:
-        """W f + c, shape (n, factors)."""
-        return features @ self.weights.T + self.intercept
+    def _map(self, features: Tensor) -> FloatArray:
+        """W f + c of scaled features, shape (n, starts * factors)."""
+        return _looks(features, self.settings.unit_length) @ self.weights.T + self.intercept
 
     # ------------------------------------------------------------------ scoring
 
     def user_vectors(self, profiles: Ragged, guests: FloatArray | None = None) -> FloatArray:
-        """x_u of some profiles (rows of `item_ids`, guests beyond), shape (profiles, factors)."""
+        """x_u of some profiles (rows of `item_ids`, guests beyond), shape (profiles, starts * factors).
+
+        Divided by the number of starts, so that the inner product with `item_vectors` is the mean score.
+        """
         settings, vectors = self.settings, self.profile_vectors
         if guests is not None:
             vectors = np.concatenate([vectors, self._guest_vectors(guests)])
-        solved = least_squares(profiles, vectors, self.gram, settings.alpha, settings.regularisation)
-        return solved.astype(np.float32)
+        solved = [
+            least_squares(profiles, part, gram, settings.alpha, settings.regularisation)
+            for part, gram in zip(np.split(vectors, settings.starts, axis=1), self.gram, strict=True)
+        ]
+        return (np.concatenate(solved, axis=1) / settings.starts).astype(np.float32)
 
     def _guest_vectors(self, guests: FloatArray) -> FloatArray:
-        return self._map(self.scaling(guests).numpy())
+        return self._map(self.scaling(guests))
 
     def _score(
         self, profiles: Ragged, user_ids: Sequence[str | None], guests: FloatArray | None
@@ -230,7 +256,14 @@ def least_squares(
     return solved
 
 
-def ridge(bank: FeatureBank, items: IntArray, targets: Doubles) -> tuple[FloatArray, FloatArray]:
+def _looks(features: Tensor, unit_length: bool) -> FloatArray:
+    """What the map reads of scaled features, shape (n, dim)."""
+    return (F.normalize(features, dim=1) if unit_length else features).numpy()
+
+
+def ridge(
+    bank: FeatureBank, items: IntArray, targets: Doubles, unit_length: bool
+) -> tuple[FloatArray, FloatArray]:
     """W and c of step 2, with the mu of `PENALTIES` that has the least generalised cross-validation error.
 
     GCV(mu) = n RSS(mu) / (n - df(mu))^2 with df = 1 + sum_k e_k / (e_k + mu), e the eigenvalues of the
@@ -246,7 +279,8 @@ def ridge(bank: FeatureBank, items: IntArray, targets: Doubles) -> tuple[FloatAr
     total, scatter, cross = np.zeros(dim), np.zeros((dim, dim)), np.zeros((dim, targets.shape[1]))
     for start in range(0, count, BLOCK):
         part = slice(start, start + BLOCK)
-        features = bank.take(torch.from_numpy(items[part])).numpy().astype(np.float64)
+        looks = _looks(bank.take(torch.from_numpy(items[part])), unit_length)
+        features = looks.astype(np.float64)
         total += features.sum(0)
         scatter += features.T @ features
         cross += features.T @ (targets[part] - centre)
