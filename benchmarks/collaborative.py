@@ -57,7 +57,7 @@ REFERENCES: dict[str, list[dict[str, Any]]] = {
 }
 Point = dict[str, float]
 
-EPOCHS = (2, 3, 4, 6, 8, 10, 15, 20, 30)
+EPOCHS = (3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30)
 
 
 @dataclass(frozen=True)

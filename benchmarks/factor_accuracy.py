@@ -29,7 +29,7 @@ GRIDS: dict[str, list[dict[str, Any]]] = {
     "vbpr": [
         {"k": 10, "k2": 10, "n_epochs": 50},
         *({"k": 20, "k2": 20, "n_epochs": epochs} for epochs in (3, 5, 10, 20)),
-        *({"k": 20, "k2": 20, "n_epochs": epochs, "lambda_e": 0.01} for epochs in (5, 10)),
+        {"k": 20, "k2": 20, "n_epochs": 10, "lambda_e": 0.01},
     ],
     "bpr": [
         {"factors": 100, "iterations": 100},

@@ -51,8 +51,11 @@ class VBPRSettings(FactorSettings):
         ``"zscore"`` features per dimension over the catalogue, or ``"none"``.
     """
 
+    epochs: int = 12
+    learning_rate: float = 0.1
+    lambda_user: float = 0.06
     visual_factors: int = 20
-    lambda_looks: float = 3e-4
+    lambda_looks: float = 1.5e-4
     lambda_visual_bias: float = 0.01
     scale: str = "zscore"
 
