@@ -11,7 +11,7 @@ from vasari.models.base import FloatArray
 
 @runtime_checkable
 class DotProduct(Protocol):
-    """A fitted recommender with ``score(...) == user_matrix(...) @ item_matrix().T`` for non-empty profiles."""
+    """A fitted recommender with ``score == user_matrix @ item_matrix.T`` for profiles that are not empty."""
 
     def item_matrix(self) -> FloatArray:
         """Vectors of the catalogue's items, biases folded in, shape (items, dim)."""

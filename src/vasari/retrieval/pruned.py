@@ -1,4 +1,4 @@
-"""Exact top-k that reads a fraction of the vectors: a bound rules out almost all, the rest are scored in full.
+"""Exact top-k that reads a fraction of the vectors: a bound rules out almost all, the rest are scored.
 
 With the vectors turned onto their principal axes, v = [h; t] and q = [g; s], the inequality of Cauchy and
 Schwarz bounds every score from a few leading coordinates:
@@ -7,8 +7,8 @@ Schwarz bounds every score from a few leading coordinates:
 
 which is again an inner product, of [g; |s|] with [h; |t|]. The k works that look best by it are scored in
 full; the least of those scores is one that at least k works reach, so whatever is bounded below it cannot be
-among the best k. The others are scored in full. The answer is that of `ExactIndex` (up to rounding where scores
-are equal but for their last digits); where the bound rules out too little, all are scored.
+among the best k. The others are scored in full. The answer is that of `ExactIndex` (up to rounding where
+scores are equal but for their last digits); where the bound rules out too little, all are scored.
 """
 
 from __future__ import annotations
@@ -87,6 +87,22 @@ class PrunedIndex:
         grown._longest = max(self._longest, float(np.linalg.norm(new, axis=1).max(initial=0)))
         return grown
 
+    def replaced(self, row: int, vector: npt.NDArray[np.floating]) -> Self:
+        """An index with another vector in one row; the block that holds it is copied."""
+        changed = object.__new__(type(self))
+        changed._axes, blocks, start = self._axes, list(self._blocks), 0
+        for place, block in enumerate(blocks):
+            if row - start < len(block.vectors):
+                vectors, bounding = block.vectors.copy(), block.bounding.copy()
+                vectors[row - start] = vector
+                bounding[:, row - start] = self._bounding(vectors[row - start][None])[0]
+                blocks[place] = _Block(vectors, bounding)
+                break
+            start += len(block.vectors)
+        changed._blocks = tuple(blocks)
+        changed._longest = max(self._longest, float(np.linalg.norm(vector)))
+        return changed
+
     def take(self, rows: IntArray) -> FloatArray:
         """Some vectors, shape (len(rows), dim)."""
         first, *added = self._blocks
@@ -120,7 +136,9 @@ class PrunedIndex:
                 allowed = candidates if candidates.ndim == 1 else candidates[start : start + QUERIES]
                 bounds[np.broadcast_to(~allowed, bounds.shape)] = -np.inf
             for row, (query, bound) in enumerate(zip(tile, bounds, strict=True), start):
-                items[row], best[row] = self._best(query, bound, k, SLACK * self._longest * lengths[row - start])
+                items[row], best[row] = self._best(
+                    query, bound, k, SLACK * self._longest * lengths[row - start]
+                )
         return items, best
 
     def _block(self, vectors: FloatArray) -> _Block:
@@ -143,14 +161,18 @@ class PrunedIndex:
             start = stop
         return bounds
 
-    def _best(self, query: FloatArray, bounds: FloatArray, k: int, slack: float) -> tuple[IntArray, FloatArray]:
+    def _best(
+        self, query: FloatArray, bounds: FloatArray, k: int, slack: float
+    ) -> tuple[IntArray, FloatArray]:
         rows = self._contenders(query, bounds, k, slack)
         if rows is None:
             scores = np.where(np.isneginf(bounds), np.float32(-np.inf), self.scores(query))
             picked, best = top_k(scores[None], k)
             return picked[0], best[0].astype(np.float32)
         picked, best = top_k((self.take(rows) @ query)[None], k)
-        return np.where(picked[0] < 0, -1, rows[np.maximum(picked[0], 0)]) if len(rows) else picked[0], best[0]
+        return np.where(picked[0] < 0, -1, rows[np.maximum(picked[0], 0)]) if len(rows) else picked[0], best[
+            0
+        ]
 
     def _contenders(self, query: FloatArray, bounds: FloatArray, k: int, slack: float) -> IntArray | None:
         """Rows that may be among the best k, ascending; None where there are many."""

@@ -1,7 +1,7 @@
 """Another order for the best of a ranking: less alike, fewer of one artist, less known.
 
-The pool is a few hundred of the best works by score; what is not among them cannot come back. Scores are first
-brought to 0..1 within the pool, so that the weights mean the same for every model.
+The pool is a few hundred of the best works by score; what is not among them cannot come back. Scores are
+first brought to 0..1 within the pool, so that the weights mean the same for every model.
 
     relevance(i) = (1 - novelty) x_i + novelty (1 - popularity rank of i)
     next work    = argmax_i  (1 - diversity) relevance(i) - diversity max_{j picked} cos(f_i, f_j)
@@ -73,7 +73,9 @@ def rerank(
     left: dict[int, int] = {}
     picked: list[int] = []
     while len(picked) < k and free.any():
-        value = relevance if not picked or diversity == 0 else (1 - diversity) * relevance - diversity * nearest
+        value = (
+            relevance if not picked or diversity == 0 else (1 - diversity) * relevance - diversity * nearest
+        )
         place = int(np.where(free, value, -np.inf).argmax())
         picked.append(place)
         free[place] = False

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 MOST = 500  # works in one answer, or in one list of an ask
 
 
-class NotFound(NotFoundError):
+class NotFound(NotFoundError):  # noqa: N818  # named by what the visitor is told
     """A work, artist or model that the gallery does not know; the message names it."""
 
 
-class Conflict(VasariError, RuntimeError):
-    """The state of the gallery forbids it: the original is sold, the id is taken, the key was used otherwise."""
+class Conflict(VasariError, RuntimeError):  # noqa: N818  # as above
+    """The state of the gallery forbids it: the original is sold, the id taken, the key used otherwise."""
 
 
 @dataclass(frozen=True)

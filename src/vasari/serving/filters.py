@@ -41,7 +41,7 @@ class Condition:
             raise UsageError(f"a filter's column must have 1 to {MOST_LETTERS} letters")
         if len(self.values) > MOST_VALUES or any(len(value) > MOST_LETTERS for value in self.values):
             raise UsageError(
-                f"the filter on {self.column!r} may name {MOST_VALUES} values of {MOST_LETTERS} letters at most"
+                f"the filter on {self.column!r} may name {MOST_VALUES} values of {MOST_LETTERS} letters"
             )
         if any(end is not None and not math.isfinite(end) for end in (self.low, self.high)):
             raise UsageError(f"the filter on {self.column!r} needs finite numbers as ends of a range")
@@ -83,7 +83,7 @@ class Filters:
 
     @property
     def hides_unavailable(self) -> bool:
-        """Whether only works that can be had may be answered: unless a condition on `available` says otherwise."""
+        """Whether only works that can be had may be answered: unless a condition says otherwise."""
         return all(condition.column != AVAILABLE for condition in self.conditions)
 
     def mask(self, frame: pl.DataFrame, available: BoolArray) -> BoolArray:
@@ -170,7 +170,8 @@ def _availability(condition: Condition, available: BoolArray) -> BoolArray:
 def _holds(condition: Condition, frame: pl.DataFrame) -> BoolArray:
     if condition.column not in frame.columns:
         raise UsageError(
-            f"the catalogue has no column {condition.column!r} to filter by; it has {', '.join(frame.columns)}"
+            f"the catalogue has no column {condition.column!r} to filter by; it has "
+            f"{', '.join(frame.columns)}"
         )
     column = frame[condition.column]
     if not condition.is_range:

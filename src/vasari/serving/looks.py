@@ -55,7 +55,9 @@ class Looks:
         scaled = (some - mean) / np.where(std > 1e-6, std, 1)
         _, axes = np.linalg.eigh(scaled.T @ scaled)  # ascending
         kept = axes[:, ::-1][:, :AXES] / np.where(std > 1e-6, std, 1)[:, None]
-        found = cls(PrunedIndex(np.zeros((0, kept.shape[1]))), mean.astype(np.float32), kept.astype(np.float32))
+        found = cls(
+            PrunedIndex(np.zeros((0, kept.shape[1]))), mean.astype(np.float32), kept.astype(np.float32)
+        )
         vectors = np.zeros((len(rows), kept.shape[1]), np.float32)
         for start in range(0, len(present), BLOCK):
             block = present[start : start + BLOCK]
@@ -73,6 +75,10 @@ class Looks:
         vectors = self.project(features)
         vectors[~features.any(axis=1)] = 0
         return replace(self, index=self.index.extended(vectors))
+
+    def replaced(self, row: int, features: FloatArray) -> Self:
+        """With another picture for one work, from its raw features, shape (dim,)."""
+        return replace(self, index=self.index.replaced(row, self.project(features[None])[0]))
 
     def vectors(self, rows: IntArray) -> FloatArray:
         """Unit vectors of some works, shape (len(rows), axes)."""

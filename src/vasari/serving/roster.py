@@ -35,7 +35,7 @@ class Roster:
         return self._ids[row]
 
     def __contains__(self, item_id: object) -> bool:
-        return self._rows.get(item_id, self._length) < self._length  # type: ignore[arg-type]  # any key may be asked
+        return isinstance(item_id, str) and self._rows.get(item_id, self._length) < self._length
 
     def extended(self, ids: Sequence[str]) -> Self:
         """The next generation; `ids` must be new."""

@@ -25,7 +25,14 @@ BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
-FIXED = ("item_id", "image", "artist_id", "title", "original", "removed_at")  # the rest of a work is `columns`
+FIXED = (
+    "item_id",
+    "image",
+    "artist_id",
+    "title",
+    "original",
+    "removed_at",
+)  # the rest of a work is `columns`
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,10 +171,11 @@ class Shelf:
 
     # ------------------------------------------------------------------ changing
 
-    def taken(self, rows: IntArray, sales: IntArray) -> Self:
-        """After some works were taken (`rows`, repeats count) and some of them sold."""
+    def taken(self, more: IntArray, fewer: IntArray, sales: IntArray) -> Self:
+        """After some works were taken, some taken back (repeats count), and some sold."""
         popularity, sold = self.popularity.copy(), self.sold
-        np.add.at(popularity, rows, 1)
+        np.add.at(popularity, more, 1)
+        np.add.at(popularity, fewer, -1)
         if len(sales):
             sold = sold.copy()
             sold[sales] = True
@@ -195,6 +203,13 @@ class Shelf:
             popularity=np.append(self.popularity, np.zeros(count, np.float32)),
             looks=looks,
         )
+
+    def repainted(self, row: int, picture: Path, features: FloatArray | None) -> Self:
+        """With another picture for one work."""
+        pictures = self.pictures.copy()
+        pictures[row] = picture
+        looks = self.looks if self.looks is None or features is None else self.looks.replaced(row, features)
+        return replace(self, pictures=pictures, looks=looks)
 
     def changed(self, item_id: str, changes: Mapping[str, Any]) -> Self:
         """With other values for one work; `removed` among them takes it off the walls."""

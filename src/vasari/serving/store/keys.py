@@ -38,6 +38,12 @@ def revoke_key(store: Store, name: str) -> bool:
         return connection.execute(delete(api_keys).where(api_keys.c.name == name)).rowcount > 0
 
 
+def any_keys(store: Store) -> bool:
+    """Whether there is any key."""
+    with engines.reading(store.engine) as connection:
+        return connection.execute(select(api_keys.c.id).limit(1)).first() is not None
+
+
 def holder(store: Store, key: str) -> str | None:
     """The name of the key, None if it is not known."""
     # A key has 256 random bits, so one round of SHA-256 hides it; slow hashes are for what people think up.

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vasari.serving.asks import Conflict
@@ -23,7 +23,7 @@ from vasari.serving.store.migrate import migrate
 from vasari.serving.store.tables import events, exposures, idempotency, sales, works
 
 LIKE, DISLIKE, VIEW, TAKE_BACK = "like", "dislike", "view", "take_back"
-SALE, ADDED, CHANGED = "sale", "added", "changed"
+SALE, ADDED, CHANGED, SWAP = "sale", "added", "changed", "swap"
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,10 @@ class Store:
         """Close all connections."""
         self.engine.dispose()
 
+    def reachable(self) -> bool:
+        """Whether the database answers."""
+        return engines.reachable(self.engine)
+
     # ------------------------------------------------------------------ writing
 
     @contextlib.contextmanager
@@ -131,16 +135,30 @@ class Store:
         request = {"do": kind, "user": user_id, "item": item_id, "value": value}
         self.once(key, request, lambda connection: _happened(connection, kind, item_id, user_id, value))
 
-    def sell(self, item_id: str, buyer: str, original: bool, key: str | None) -> dict[str, Any]:
+    def swap(self, name: str, folder: str) -> None:
+        """Keep which folder a model now comes from."""
+        with self._writing() as connection:
+            _happened(connection, SWAP, name, folder)
+
+    def sell(
+        self, item_id: str, buyer: str, original: bool, refused: str | None, key: str | None
+    ) -> dict[str, Any]:
         """Sell a work; gives sale_id and at.
+
+        Parameters
+        ----------
+        refused
+            Why it cannot be sold any more, apart from what the store knows; None: it can.
 
         Raises
         ------
         Conflict
-            It is an original and sold.
+            It is an original and sold, or `refused`.
         """
 
         def write(connection: Connection) -> dict[str, Any]:
+            if refused is not None:  # in here, so that a key used before still gets its answer
+                raise Conflict(refused)
             at = now()
             row = {"at": at, "item_id": item_id, "buyer": buyer, "original": item_id if original else None}
             sale = connection.execute(insert(sales).values(row)).inserted_primary_key
@@ -171,21 +189,29 @@ class Store:
         except IntegrityError:
             raise Conflict(f"item_id {work.item_id!r} is taken") from None
 
-    def change_work(self, item_id: str, changes: Mapping[str, Any], original: bool, key: str | None) -> None:
-        """Lay changes over a work."""
+    def change_work(
+        self,
+        item_id: str,
+        changes: Mapping[str, Any],
+        original: bool,
+        picture: Mapping[str, Any],
+        request: Mapping[str, Any],
+        key: str | None,
+    ) -> None:
+        """Lay changes over a work; `picture` holds picture, extractor and features, or nothing."""
 
         def write(connection: Connection) -> dict[str, Any]:
             here = works.c.item_id == item_id
             known = connection.execute(select(works.c.changes).where(here)).first()
             if known is None:
-                row = {"item_id": item_id, "added": False, "original": original}
+                row = {"item_id": item_id, "added": False, "original": original, **picture}
                 connection.execute(insert(works).values(row | {"changes": json.dumps(dict(changes))}))
             else:
                 merged = json.dumps(json.loads(known.changes) | dict(changes))
-                connection.execute(update(works).where(here).values(changes=merged))
+                connection.execute(update(works).where(here).values(changes=merged, **picture))
             return _happened(connection, CHANGED, item_id)
 
-        self.once(key, {"do": CHANGED, "item": item_id, "changes": dict(changes)}, write)
+        self.once(key, request, write)
 
     def expose(self, shown: Sequence[Exposure]) -> None:
         """Keep what was shown; nobody was promised these rows, so they come in bulk."""
@@ -213,25 +239,22 @@ class Store:
         with engines.reading(self.engine) as connection:
             return list(connection.execute(select(sales.c.at).order_by(sales.c.id)).scalars())
 
-    def exposed(self, since: int = 0) -> list[Exposure]:
-        """What was shown, oldest first."""
-        wanted = select(exposures).where(exposures.c.at >= since).order_by(exposures.c.id)
+    def exposed_after(self, last: int) -> Iterator[tuple[int, Exposure]]:
+        """What was shown after exposure number `last`, with its number, in order."""
+        wanted = select(exposures).where(exposures.c.id > last).order_by(exposures.c.id)
         with engines.reading(self.engine) as connection:
-            rows = [row._asdict() for row in connection.execute(wanted)]
-        return [
-            Exposure(**{n: v for n, v in row.items() if n != "id"} | {"items": tuple(json.loads(row["items"]))})
-            for row in rows
-        ]
-
-    def answers_by_model(self) -> dict[str, int]:
-        """How many answers each model gave."""
-        wanted = select(exposures.c.model, func.count()).group_by(exposures.c.model)
-        with engines.reading(self.engine) as connection:
-            return {model: count for model, count in connection.execute(wanted)}
+            for row in connection.execution_options(yield_per=1000).execute(wanted):
+                items = tuple(json.loads(row.items))
+                yield row.id, Exposure(row.at, row.user_id, row.model, row.version, row.cold, items)
 
 
 def _happened(
-    connection: Connection, kind: str, item_id: str, user_id: str | None = None, value: float = 1.0, at: int = 0
+    connection: Connection,
+    kind: str,
+    item_id: str,
+    user_id: str | None = None,
+    value: float = 1.0,
+    at: int = 0,
 ) -> dict[str, Any]:
     row = {"at": at or now(), "kind": kind, "user_id": user_id, "item_id": item_id, "value": value}
     connection.execute(insert(events).values(row))
