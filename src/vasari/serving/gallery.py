@@ -137,9 +137,7 @@ class Gallery:
         found = RunFolder.find(run, data, features)
         table = None if found.features is None else FeatureTable.load(found.features)
         dataset = Dataset.load(found.data)
-        file = found.root / LIVE / "gallery.db"
-        store = Store(database) if database is not None else Store.embedded(file)
-        return cls(found, dataset, table, store, shares or {})
+        return cls(found, dataset, table, open_store(found.root, database), shares or {})
 
     def close(self) -> None:
         """Stop answering and let go of the store; twice is allowed."""
@@ -382,6 +380,11 @@ class Gallery:
         self._exposures.flush()
         return self._owner.overview(state.shelf, len(self._live.visitors), self.models())
 
+    def counts(self) -> tuple[int, int]:
+        """How many works there are, all and those that can be had."""
+        shelf = self._live.catch_up().shelf
+        return len(shelf), int(shelf.available.sum())
+
     def ready(self) -> bool:
         """Whether the store can be reached, so that answers are up to date."""
         return self.store.reachable()
@@ -444,6 +447,11 @@ class Gallery:
             with atomic_path(self.pictures / name) as temporary:
                 temporary.write_bytes(picture)
         return {"picture": name, "extractor": self._extractor, "features": features}
+
+
+def open_store(root: Path, database: str | None = None) -> Store:
+    """The store at a URL, or the one that is embedded in a run."""
+    return Store(database) if database is not None else Store.embedded(root / LIVE / "gallery.db")
 
 
 def _few(k: int) -> int:
