@@ -92,7 +92,11 @@ def page_routes(gallery: Gallery) -> APIRouter:
 
     @router.get("/")
     def show(request: Request) -> Response:
-        return show_wall(request, request.query_params, visitor(request), None)
+        user_id = visitor(request)
+        response = show_wall(request, request.query_params, user_id, None)
+        if user_id is None:  # before the first click: two quick ones would make two visitors
+            remember(response, new_visitor(), request)
+        return response
 
     @router.post("/")
     def show_with_photograph(request: Request, form: Annotated[Posted, Depends(posted)]) -> Response:

@@ -1,4 +1,4 @@
-"""Who is visiting: an opaque cookie for those who chose something, and no forms from other sites."""
+"""Who is visiting: an opaque cookie, and no forms from other sites."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{24}")
 
 
 def visitor(request: Request) -> str | None:
-    """User id of the visitor; None for one who has not chosen anything yet, and so has no cookie."""
+    """User id of the visitor; None for one whose browser brings no cookie of ours."""
     token = request.cookies.get(COOKIE, "")
     return PREFIX + token if _TOKEN.fullmatch(token) else None
 

@@ -69,7 +69,7 @@
   // ---------------------------------------------------------------- soft rehanging
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   const names = new Map();
-  let moving = 0;
+  let moving = false;
   const nameWorks = (on) => {
     const bar = find("#chosen");
     if (!bar) return;
@@ -87,20 +87,26 @@
       if (seen) used.add(item);
     }
   };
+  if (document.startViewTransition) {
+    const start = document.startViewTransition.bind(document);
+    document.startViewTransition = (change) => {
+      const transition = start(change);
+      const skipped = () => {}; // a hidden page skips it, and that is no error
+      for (const step of [transition.ready, transition.updateCallbackDone]) step.catch(skipped);
+      transition.finished.catch(skipped).then(() => { moving = false; nameWorks(false); });
+      return transition;
+    };
+  }
   document.addEventListener("htmx:beforeTransition", (event) => {
-    if (calm.matches || !document.startViewTransition) { event.preventDefault(); return; }
-    clearTimeout(moving);
+    if (calm.matches || moving || !document.startViewTransition) { event.preventDefault(); return; }
+    moving = true;
     nameWorks(true);
-    moving = 1;
   });
   document.addEventListener("htmx:afterSwap", () => {
     clear();
     fade();
     refocus();
-    if (!moving) return;
-    clearTimeout(moving);
-    nameWorks(true);
-    moving = setTimeout(() => { nameWorks(false); moving = 0; }, 700);
+    if (moving) nameWorks(true);
   });
 
   // ---------------------------------------------------------------- because of
@@ -213,7 +219,14 @@
     reason.hidden = false;
     if (pin) reason.focus();
   };
-  const unpin = () => { const back = pinnedBy; clear(); if (back) back.focus({ preventScroll: true }); };
+  let quiet = false; // focus that comes back asks nothing
+  const unpin = () => {
+    const back = pinnedBy;
+    clear();
+    quiet = true;
+    if (back) back.focus({ preventScroll: true });
+    quiet = false;
+  };
 
   if (reason) {
     const pieceAt = (event) => event.target.closest && event.target.closest("#hung .piece");
@@ -224,7 +237,7 @@
       if (piece) show(piece); else clear();
     });
     document.addEventListener("focusin", (event) => {
-      if (pinnedBy) return;
+      if (pinnedBy || quiet) return;
       const piece = pieceAt(event);
       if (piece && event.target.matches(":focus-visible")) show(piece); else if (!piece) clear();
     });
