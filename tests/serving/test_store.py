@@ -15,6 +15,7 @@ from vasari.serving.store.store import Exposure, Store, StoredWork
 from vasari.serving.store.tables import metadata
 
 
+@pytest.mark.filterwarnings("ignore:Did not recognize type 'vector'")
 def test_migrations_make_exactly_the_tables_that_the_code_uses(store):
     inspector = inspect(store.engine)
     assert set(inspector.get_table_names()) == {*metadata.tables, "alembic_version"}

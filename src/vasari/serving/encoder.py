@@ -86,7 +86,8 @@ class Encoder:
                 made = iter(self._extractor.encode(new) if new else ())
                 vectors = [next(made) if one is None else one for one in known]
                 self._recent.extend(zip(images, vectors, strict=True))
-                return np.array(vectors, dtype=np.float32)
+                # As a table would have stored them, or a copy of a work would not be where the work is.
+                return np.array(vectors, dtype=self.fingerprint.dtype).astype(np.float32)
         finally:
             self._room.release()
 

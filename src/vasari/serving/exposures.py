@@ -37,8 +37,8 @@ def variant(user_id: str, shares: Mapping[str, float]) -> str:
     return list(shares)[-1]
 
 
-def check_shares(shares: Mapping[str, float], models: Sequence[str]) -> dict[str, float]:
-    """Shares of all models, in their order, summing to 1; by default all goes to the first.
+def check_shares(shares: Mapping[str, float], models: Sequence[str], default: str) -> dict[str, float]:
+    """Shares of all models, the largest first, summing to 1; where none is given all goes to `default`.
 
     Raises
     ------
@@ -52,9 +52,9 @@ def check_shares(shares: Mapping[str, float], models: Sequence[str]) -> dict[str
     total = sum(shares.values())
     if shares and (min(shares.values()) < 0 or not 0 < total < float("inf")):
         raise UsageError(f"shares {dict(shares)} must be non-negative and one of them positive")
-    if not shares:
-        return {name: float(place == 0) for place, name in enumerate(models)}
-    return {name: shares.get(name, 0.0) / total for name in models}
+    given = {name: shares.get(name, 0.0) / total for name in models} if shares else {default: 1.0}
+    named = {name: given.get(name, 0.0) for name in models}
+    return dict(sorted(named.items(), key=lambda one: -one[1]))
 
 
 class ExposureLog:

@@ -94,7 +94,9 @@ class Gallery:
         shelf = Shelf.of(data, table, now())
         self._sold_before = shelf.original & shelf.sold
         snapshots = {name: self._read(name, folder) for name, folder in run.models.items()}
-        self._shares = check_shares(shares, list(snapshots))
+        # One that looks at pictures can place works that are hung later.
+        default = next((name for name, one in snapshots.items() if one.columns is not None), None)
+        self._shares = check_shares(shares, list(snapshots), default or next(iter(snapshots)))
         fingerprint = None if table is None else table.fingerprint
         self._extractor = None if fingerprint is None else fingerprint.digest
         self._encoder = Encoder(fingerprint)
@@ -105,8 +107,7 @@ class Gallery:
         self._live = Live(
             store, State(shelf, snapshots), visitors, self.pictures, self._extractor, self._swapped
         )
-        for thread in self._swaps:  # models that were swapped in before the last stop answer from the start
-            thread.join()
+        self.settle()  # models that were swapped in before the last stop answer from the start
         self._owner = Owner(data, store)
         self._clusters = likeness.LookClusters()
         self._exposures = ExposureLog(store)
@@ -132,7 +133,7 @@ class Gallery:
         data, features
             Data set and feature table where the run does not hold them.
         shares
-            Model name to its share of the visitors; None: the first model answers all.
+            Model name to its share of the visitors; None: the first that looks at pictures answers all.
         """
         found = RunFolder.find(run, data, features)
         table = None if found.features is None else FeatureTable.load(found.features)
@@ -369,6 +370,11 @@ class Gallery:
         self._live.install(snapshot)
         self.store.swap(name, str(Path(folder).resolve()))
         return snapshot.info(self._shares.get(name, 0.0))
+
+    def settle(self) -> None:
+        """Wait for models that other processes swapped in and that are being read."""
+        while self._swaps:
+            self._swaps.pop().join()
 
     def variant_of(self, user_id: str | None) -> str:
         """The model that answers a user: by a stable hash of the id, in proportion to the shares."""
