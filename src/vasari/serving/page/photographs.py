@@ -52,6 +52,8 @@ def read_photograph(data: bytes) -> Photograph:
     try:
         with quiet_pillow():
             image = Image.open(io.BytesIO(data))
+    except Image.DecompressionBombError:
+        raise BadImageError(f"has more than {MOST_PIXELS} pixels") from None
     except Exception:  # Pillow's plugins raise almost anything for a hostile file
         raise BadImageError("is no picture in a format that is read") from None
     if image.format not in FORMATS:

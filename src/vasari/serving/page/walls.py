@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NOTHING_KNOWN = "Hung as unlike its neighbours as could be, for nothing is known of you yet."
 NO_SPEAKER = "None of your works speaks for it: it is here as a surprise."
+NO_REASONS = "The model that hung it cannot say which of your works speak for it."
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ def wall(
     titles = {work.item_id: work.title for work in chosen} | {PHOTOGRAPH: "your photograph"}
     works = [
         shower.one(
-            work, speakers(reasons.get(work.item_id, ()), titles), NO_SPEAKER if known else NOTHING_KNOWN
+            work,
+            speakers(reasons[work.item_id], titles) if known else (),
+            (NO_SPEAKER if reasons[work.item_id] else NO_REASONS) if known else NOTHING_KNOWN,
         )
         for work in gallery.works(ids)
     ]

@@ -143,8 +143,8 @@
     const strip = find(".strip-of-works");
     const edge = strip && strip.getBoundingClientRect();
     const bar = find("#chosen").getBoundingClientRect().bottom;
-    const clear = from.top > bar + 20; // else the work is half under the bar, and the thread starts inside it
-    const y1 = clear ? from.top - 4 : Math.max(bar + 8, Math.min(from.bottom - 8, bar + 80)), x1 = from.left + from.width / 2;
+    // Threads need some way to fall: to a work close under the bar, or half behind it, they lead into its picture.
+    const y1 = Math.max(bar + 8, Math.min(Math.max(from.top - 4, bar + 64), from.bottom - 8)), x1 = from.left + from.width / 2;
     for (const { work, percent } of speakersOf(shown)) {
       const to = work.getBoundingClientRect();
       const x2 = Math.min(Math.max(to.left + to.width / 2, edge.left), edge.right), y2 = to.bottom + 4;

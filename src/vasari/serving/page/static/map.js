@@ -18,14 +18,28 @@
     return [width / 2 + (point.x - view.x) * unit() * stretch(), height / 2 + (point.y - view.y) * unit()];
   };
 
+  // A few at a time: the gallery answers visitors meanwhile.
+  const waiting = [];
+  let loading = 0;
+  const load = () => {
+    while (loading < 4 && waiting.length) {
+      const made = waiting.pop(); // what was asked for last is in sight
+      const done = () => { loading -= 1; load(); later(); };
+      made.onload = done;
+      made.onerror = done;
+      loading += 1;
+      made.src = made.dataset.src;
+    }
+  };
   const picture = (point) => {
     if (!point.src) return null;
     let known = pictures.get(point.src);
     if (!known) {
       known = new Image();
-      known.onload = later;
-      known.src = point.src;
+      known.dataset.src = point.src;
       pictures.set(point.src, known);
+      waiting.push(known);
+      load();
     }
     return known.complete && known.naturalWidth ? known : null;
   };
