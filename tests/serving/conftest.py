@@ -153,7 +153,7 @@ class Served:
         self.log = run / "serve.log"
         with self.log.open("a") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        for _ in range(600):
+        for _ in range(1800):  # importing torch takes its time on a busy machine
             if self.process.poll() is not None:
                 break
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/health/ready", timeout=5):
@@ -171,7 +171,26 @@ class Served:
 
 
 @pytest.fixture
-def served(run):
-    one = Served(run)
-    yield one
-    one.kill()
+def serve():
+    """Starts servers, and sees that none stays."""
+    started = []
+
+    def start(run, *options):
+        started.append(Served(run, *options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+
+
+@pytest.fixture
+def served(run, serve):
+    """A server of a run of its own."""
+    return serve(run)
+
+
+@pytest.fixture(scope="session")
+def embedded_pictures(painted):
+    """The files of the painted works, by id."""
+    return {file.stem: file.read_bytes() for file in (painted / "gallery" / "images").iterdir()}

@@ -120,12 +120,13 @@ def _from_text(text: str) -> Condition:
         )
     low, dots, high = wanted.partition("..")
     if dots:
+        if low == high == "":
+            raise UsageError(f"the range for {column[:MOST_LETTERS]!r} needs an end: column:low..high")
         try:
             ends = [float(end) if end else None for end in (low, high)]
-        except ValueError:
-            ends = []
-        if ends and ends != [None, None]:
-            return Condition(column, low=ends[0], high=ends[1])
+        except ValueError:  # what holds dots and no numbers is a value
+            return Condition(column, tuple(wanted.split("|")))
+        return Condition(column, low=ends[0], high=ends[1])
     return Condition(column, tuple(wanted.split("|")))
 
 

@@ -49,7 +49,7 @@ from vasari.serving.live import Live, State
 from vasari.serving.owner import Owner
 from vasari.serving.run_folder import RunFolder, is_model
 from vasari.serving.shelf import FIXED, Shelf, fitted
-from vasari.serving.snapshot import Snapshot
+from vasari.serving.snapshot import Snapshot, weights_version
 from vasari.serving.store import keys
 from vasari.serving.store.store import TAKE_BACK, Store, StoredWork, now
 from vasari.serving.visitors import Visitors
@@ -107,6 +107,7 @@ class Gallery:
         self._live = Live(
             store, State(shelf, snapshots), visitors, self.pictures, self._extractor, self._swapped
         )
+        self._live.catch_up()
         self.settle()  # models that were swapped in before the last stop answer from the start
         self._owner = Owner(data, store)
         self._clusters = likeness.LookClusters()
@@ -419,13 +420,16 @@ class Gallery:
     def _swapped(self, name: str, folder: str) -> None:
         """Follow a swap that some process made; the old model answers until the new one stands."""
         thread = threading.Thread(target=self._follow, args=(name, Path(folder)), name="vasari-swap")
-        self._swaps.append(thread)
         thread.start()
+        self._swaps = [one for one in self._swaps if one.is_alive()] + [thread]
 
     def _follow(self, name: str, folder: Path) -> None:
         try:
+            standing = self._live.state.snapshots.get(name)
+            if standing is not None and standing.version == weights_version(folder):
+                return  # this very process made the swap
             snapshot = self._read(name, folder)
-        except VasariError as error:  # the folder may be gone since; the model that stands goes on
+        except (VasariError, OSError) as error:  # the folder may be gone since; the model that stands goes on
             logger.warning("model %s could not be read again from %s: %s", name, folder, error)
             return
         self._live.install(snapshot)

@@ -77,7 +77,6 @@ class Live:
         self._hung: list[FloatArray | None] = []  # features of works that came after the data set
         self._painted: dict[int, FloatArray | None] = {}  # and of works with another picture since
         self._lock = threading.Lock()
-        self.catch_up()
 
     def catch_up(self) -> State:
         """The state with everything that was committed before this call."""
@@ -87,6 +86,11 @@ class Live:
                 self._state = self._after(events)
                 self._last = events[-1].id
             return self._state
+
+    @property
+    def state(self) -> State:
+        """The state as it was last brought up to date."""
+        return self._state
 
     def install(self, snapshot: Snapshot) -> None:
         """Put a model, aligned with the works of the data set, in place of the one of its name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -24,6 +25,7 @@ from vasari.serving.gallery import Gallery
 HEADER_SECONDS = 15.0  # until a connection must have sent the headers of a request
 KEEP_ALIVE = 20  # seconds between two requests of one connection
 GRACE = 10  # seconds for requests under way when the gallery is told to stop
+START = 300  # seconds for a worker to import torch and read the models before it is taken for dead
 CONNECTIONS = 1024
 SWITCH = 0.001  # seconds after which a thread that computes lets others have Python
 
@@ -117,10 +119,13 @@ def serve(options: Options) -> None:
         "log_config": None,
         "timeout_keep_alive": KEEP_ALIVE,
         "timeout_graceful_shutdown": GRACE,
+        "timeout_worker_healthcheck": START,
         "limit_concurrency": CONNECTIONS,
         "server_header": False,
     }
     log_to_stderr()
+    # uvicorn stops tidily, then raises the signal anew for whoever had been listening before.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     if options.workers == 1:
         uvicorn.run(open_app(options), **settings)
         return
@@ -133,6 +138,7 @@ def log_to_stderr() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 class _JsonFormatter(logging.Formatter):

@@ -110,7 +110,7 @@ class Snapshot:
         members[~known] = -1
         snapshot = cls(
             name=name,
-            version=sha256_file(folder / CHECKSUMS)[:12],
+            version=weights_version(folder),
             written_at=(folder / "config.json").stat().st_mtime,
             model=model,
             columns=columns,
@@ -299,6 +299,11 @@ class Snapshot:
         if not (profiles.values >= len(self.model.item_ids)).any():
             return profiles, None
         return profiles, np.concatenate([part for part in guests if len(part)])
+
+
+def weights_version(folder: Path) -> str:
+    """What tells a model's files from any other's."""
+    return sha256_file(folder / CHECKSUMS)[:12]
 
 
 def model_columns(model: Recommender[Any], fingerprint: Fingerprint, dim: int) -> slice | None:
