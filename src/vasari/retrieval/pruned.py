@@ -13,6 +13,7 @@ scores are equal but for their last digits); where the bound rules out too littl
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ REST = 0.1  # share of the squared length that the leading coordinates may leave
 GROUP = 128  # works of which one stands for all while the bar is looked for
 MANY = 0.1  # share of works above the bar from which on a plain product is quicker
 SLACK = 1e-5  # of the longest product: more than rounding can make of a bound
-QUERIES = 16  # at a time: their bounds stay in the cache
+QUERIES = 32  # at a time: the more, the less often the leading coordinates are read
 SAMPLE = 20_000  # vectors that tell the axes
 
 
@@ -134,7 +135,7 @@ class PrunedIndex:
             bounds = self._bounds(tile)
             if candidates is not None:
                 allowed = candidates if candidates.ndim == 1 else candidates[start : start + QUERIES]
-                bounds[np.broadcast_to(~allowed, bounds.shape)] = -np.inf
+                np.copyto(bounds, -np.inf, where=~allowed)
             for row, (query, bound) in enumerate(zip(tile, bounds, strict=True), start):
                 items[row], best[row] = self._best(
                     query, bound, k, SLACK * self._longest * lengths[row - start]
@@ -153,7 +154,7 @@ class PrunedIndex:
     def _bounds(self, queries: FloatArray) -> FloatArray:
         """What no score exceeds by more than the slack, shape (queries, items)."""
         asked = self._bounding(queries)
-        bounds = np.empty((len(queries), len(self)), dtype=np.float32)
+        bounds = _room(len(queries) * len(self)).reshape(len(queries), len(self))
         start = 0
         for block in self._blocks:
             stop = start + len(block.vectors)
@@ -189,6 +190,20 @@ class PrunedIndex:
             bar = float((self.take(np.array(standing)) @ query).min()) - 2 * slack
         rows = np.flatnonzero(bounds >= bar) if bar > -np.inf else np.flatnonzero(bounds > -np.inf)
         return rows if len(rows) <= max(MANY * len(bounds), GROUP) else None
+
+
+_memory = threading.local()
+
+
+def _room(size: int) -> FloatArray:
+    """Memory for the bounds of one search, the same again for every search of a thread.
+
+    Fresh megabytes for every batch would cost as much as the product that fills them.
+    """
+    room: FloatArray | None = getattr(_memory, "room", None)
+    if room is None or not size <= len(room) <= 4 * size + (1 << 20):
+        room = _memory.room = np.empty(size, dtype=np.float32)
+    return room[:size]
 
 
 def _leading_axes(vectors: FloatArray) -> FloatArray:

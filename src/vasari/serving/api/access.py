@@ -18,8 +18,8 @@ _header = APIKeyHeader(
 )
 
 
-def the_gallery(request: Request) -> Gallery:
-    """The gallery that is served."""
+async def the_gallery(request: Request) -> Gallery:
+    """The gallery that is served; async, since FastAPI would ask a thread otherwise."""
     gallery: Gallery = request.app.state.gallery
     return gallery
 
