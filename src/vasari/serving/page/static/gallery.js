@@ -280,6 +280,8 @@
     };
     slider.addEventListener("input", said);
     said();
+    // Back from a work's page where it was liked: the wall kept by the browser does not know of it.
+    addEventListener("pageshow", (event) => { if (event.persisted) htmx.trigger("#ask", "submit"); });
   }
 
   // ---------------------------------------------------------------- a photograph of the visitor's own
