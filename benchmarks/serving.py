@@ -2,9 +2,9 @@
 
     python -m benchmarks.serving [--works 100000] [--rate 320] [--seconds 60] [--json]
 
-A run is made of random numbers: features with a spectrum like that of pictures, CuratorNet's towers started
-from looks, 2,000 users with a log. `vasari serve` then runs as users run it, in a process of its own, with one
-worker. Asked are
+A run is made of random numbers: features with a spectrum like that of pictures, CuratorNet's towers
+started from looks, 2,000 users with a log. `vasari serve` then runs as users run it, in a process of its
+own, with one worker. Asked are
 
 - one request after the other, from an idle server,
 - requests that are due at a fixed rate for a minute, latency counted from when each was due, while ten

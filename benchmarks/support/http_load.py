@@ -2,9 +2,9 @@
 
     python -m benchmarks.support.http_load HOST PORT BODIES --rate 320 --seconds 60 --connections 32
 
-With a rate, requests are due at fixed times and latency counts from when one was due, so that a server that
-stalls cannot hide it; without one, every connection asks again as soon as it is answered. BODIES is a file with
-one JSON body a line. Prints one line of JSON: statuses, latencies in ms and requests a second.
+With a rate, requests are due at fixed times and latency counts from when one was due, so that a server
+that stalls cannot hide it; without one, every connection asks again as soon as it is answered. BODIES is a
+file with one JSON body a line. Prints one line of JSON: statuses, latencies in ms and requests a second.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """A small run with pictures, models and a log; stores in SQLite and in a real PostgreSQL."""
 
+import atexit
 import contextlib
 import os
 import shutil
@@ -74,9 +75,8 @@ def postgres(tmp_path_factory):
         warnings.simplefilter("ignore")
         server = pgserver.get_server(folder / "data")
     yield server
-    os.kill(
-        server.get_pid(), signal.SIGQUIT
-    )  # at once: a tidy stop takes many seconds, and the data are ours
+    atexit.unregister(server._cleanup)
+    os.kill(server.get_pid(), signal.SIGQUIT)  # at once: a tidy stop takes long, and the data are ours
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
