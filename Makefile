@@ -22,11 +22,15 @@ $(VENV)/.core: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
-$(VENV)/.dev: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+$(VENV)/.serve: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[serve]'
 	@touch $@ $(VENV)/.core
 
-demo: $(VENV)/.core  ## paint a gallery, train, evaluate, write the report (DEMO_ARGS="--json --out DIR")
+$(VENV)/.dev: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.core $(VENV)/.serve
+
+demo: $(VENV)/.serve  ## paint a gallery, train, evaluate, report, serve (DEMO_ARGS="--no-serve --out DIR")
 	@$(BIN)/vasari demo $(DEMO_ARGS)
 
 test: $(VENV)/.dev  ## the tests (TEST_ARGS="-k name")

@@ -7,7 +7,19 @@ import sys
 
 HEAVY = {
     *("torch", "torchvision", "timm", "sklearn", "scipy", "pandas", "pyarrow", "matplotlib"),
-    *("fastapi", "uvicorn", "sqlalchemy", "prometheus_client", "ray", "optuna", "mlflow", "tensorboard"),
+    *(
+        "fastapi",
+        "starlette",
+        "uvicorn",
+        "sqlalchemy",
+        "alembic",
+        "prometheus_client",
+        "httpx",
+        "ray",
+        "optuna",
+        "mlflow",
+        "tensorboard",
+    ),
     *("onnx", "onnxruntime", "usearch"),
 }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vasari.cli.output import say
+from vasari.cli.serve import need_extra, serve
 
 if TYPE_CHECKING:
     from vasari.models.base import Recommender
@@ -38,8 +39,14 @@ def demo(
     ] = MODELS,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     json_output: Annotated[bool, typer.Option("--json", help="End with one JSON line.")] = False,
+    serving: Annotated[
+        bool, typer.Option("--serve/--no-serve", help="Serve the gallery at the end, until interrupted.")
+    ] = True,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where to serve it.")] = 8000,
 ) -> None:
-    """Paint a gallery, extract, cluster, train CuratorNet, evaluate by replay, write a report."""
+    """Paint a gallery, extract, cluster, train CuratorNet, evaluate by replay, report, and serve it."""
+    if serving:
+        need_extra()  # before the minutes that the rest takes
     from vasari import synthetic
     from vasari.cli.evaluation import show
     from vasari.evaluation.evaluate import evaluate
@@ -47,7 +54,7 @@ def demo(
     from vasari.evaluation.report import write_report
     from vasari.evaluation.report.gather import gather
     from vasari.features.extract import extract
-    from vasari.models import CuratorNet
+    from vasari.models import CuratorNet, VisRank
 
     rivals = _rivals(models)
     started = time.perf_counter()
@@ -67,6 +74,7 @@ def demo(
     checkpoints = out / "curatornet.checkpoints"
     trained.fit(parts.train, features, seed=seed, checkpoints=checkpoints)
     trained.save_pretrained(out / "curatornet")
+    VisRank().fit(parts.train, features).save_pretrained(out / "visrank")  # to stand beside it when served
     shutil.rmtree(checkpoints, ignore_errors=True)
     if "Hybrid" in rivals:  # the one that tells families of features apart
         step("weighing the hybrid's families")
@@ -79,6 +87,8 @@ def demo(
     report = write_report(out / "report.html", gather(data, parts.train, found, features, seed))
     step("done")
     show(found, report, json_output, seconds=round(time.perf_counter() - started, 1), out=str(out))
+    if serving:
+        serve(out, port=port)
 
 
 def _rivals(models: str) -> dict[str, Recommender[Any]]:

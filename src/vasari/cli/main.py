@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vasari._version import __version__
-from vasari.cli import comparison, data, demo, doctor, evaluation, features, models
+from vasari.cli import comparison, data, demo, doctor, evaluation, features, models, serve
 from vasari.cli.output import say
 from vasari.core.errors import VasariError
 
@@ -29,6 +29,8 @@ app.command("evaluate")(evaluation.evaluate)
 app.command("compare")(comparison.compare)
 app.command("ablate")(comparison.ablate)
 app.command("recommend")(models.recommend)
+app.command("serve")(serve.serve)
+app.command("key")(serve.key)
 app.command("doctor")(doctor.doctor)
 
 

@@ -411,16 +411,34 @@ class CuratorNet(Recommender[CuratorNetSettings]):
     @torch.inference_mode()
     def user_vectors(self, profiles: Ragged, guests: FloatArray | None = None) -> FloatArray:
         """User vectors of some profiles (rows of `item_ids`, guests beyond), shape (profiles, 200)."""
-        vectors = self.item_vectors
-        if guests is not None:
-            vectors = torch.cat([vectors, self.network.item_tower(self.scaling(guests))])
         if self.settings.profile_cap is not None:
             profiles = profiles.last(self.settings.profile_cap)
         device = next(self.network.parameters()).device
         members, offsets = torch.from_numpy(profiles.values), torch.from_numpy(profiles.offsets[:-1].copy())
         used, places = torch.unique(members, return_inverse=True)
-        users = self.network.user_tower(vectors[used].to(device), places.to(device), offsets.to(device))
+        # Rows first, then the tower: a copy of the whole catalogue would cost more than the answer.
+        count = len(self.item_vectors)
+        vectors = self.item_vectors[used.clamp_max(count - 1)]
+        if guests is not None and (strange := used >= count).any():
+            vectors[strange] = torch.from_numpy(self.embed(guests[used[strange].numpy() - count]))
+        users = self.network.user_tower(vectors.to(device), places.to(device), offsets.to(device))
         return users.cpu().numpy()
+
+    def item_matrix(self) -> FloatArray:
+        """Vectors of all items, shape (items, 200); see `vasari.models.dot_product`."""
+        return self.item_vectors.numpy()
+
+    def user_matrix(
+        self, profiles: Ragged, user_ids: Sequence[str | None], guests: FloatArray | None = None
+    ) -> FloatArray:
+        """User vectors, shape (profiles, 200); see `vasari.models.dot_product`."""
+        return self.user_vectors(profiles, guests)
+
+    @torch.inference_mode()
+    def embed(self, features: FloatArray) -> FloatArray:
+        """Vectors of pictures outside the catalogue from their raw features, shape (n, 200)."""
+        device = next(self.network.parameters()).device
+        return self.network.item_tower(self.scaling(features).to(device)).cpu().numpy()
 
     def _score(
         self, profiles: Ragged, user_ids: Sequence[str | None], guests: FloatArray | None

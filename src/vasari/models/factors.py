@@ -243,6 +243,20 @@ class VectorModel(Recommender[S]):
                 vectors[row] = np.append(taste, 1.0)
         return vectors
 
+    def item_matrix(self) -> FloatArray:
+        """Vectors of all items, shape (items, width + 1); see `vasari.models.dot_product`."""
+        return self.item_vectors
+
+    def user_matrix(
+        self, profiles: Ragged, user_ids: Sequence[str | None], guests: FloatArray | None = None
+    ) -> FloatArray:
+        """Vectors of some visitors, shape (profiles, width + 1); see `vasari.models.dot_product`."""
+        return self.user_vectors(profiles, user_ids, guests)
+
+    def embed(self, features: FloatArray) -> FloatArray:
+        """[v, b] of pictures outside the catalogue from their raw features, shape (n, width + 1)."""
+        return self._guest_vectors(features)
+
     def _guest_vectors(self, guests: FloatArray) -> FloatArray:
         """[v, b] of pictures outside the catalogue, shape (guests, width + 1)."""
         raise UsageError(f"{self.name} does not look at pictures; pass item ids instead of images")

@@ -173,6 +173,20 @@ class LinearMap(Recommender[LinearMapSettings]):
     def _guest_vectors(self, guests: FloatArray) -> FloatArray:
         return self._map(self.scaling(guests))
 
+    def item_matrix(self) -> FloatArray:
+        """Vectors of all items, shape (items, factors); see `vasari.models.dot_product`."""
+        return self.item_vectors
+
+    def user_matrix(
+        self, profiles: Ragged, user_ids: Sequence[str | None], guests: FloatArray | None = None
+    ) -> FloatArray:
+        """Vectors of some visitors, shape (profiles, factors); see `vasari.models.dot_product`."""
+        return self.user_vectors(profiles, guests)
+
+    def embed(self, features: FloatArray) -> FloatArray:
+        """Vectors of pictures outside the catalogue from their raw features, shape (n, factors)."""
+        return self._guest_vectors(features)
+
     def _score(
         self, profiles: Ragged, user_ids: Sequence[str | None], guests: FloatArray | None
     ) -> FloatArray:

@@ -1,0 +1,222 @@
+"""Exact top-k that reads a fraction of the vectors: a bound rules out almost all, the rest are scored.
+
+With the vectors turned onto their principal axes, v = [h; t] and q = [g; s], the inequality of Cauchy and
+Schwarz bounds every score from a few leading coordinates:
+
+    q . v  =  g . h + s . t  <=  g . h + |s| |t|
+
+which is again an inner product, of [g; |s|] with [h; |t|]. The k works that look best by it are scored in
+full; the least of those scores is one that at least k works reach, so whatever is bounded below it cannot be
+among the best k. The others are scored in full. The answer is that of `ExactIndex` (up to rounding where
+scores are equal but for their last digits); where the bound rules out too little, all are scored.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import Self
+
+from vasari.core.errors import UsageError
+from vasari.retrieval.search import FloatArray, check_search
+from vasari.retrieval.topk import BoolArray, IntArray, top_k
+
+REST = 0.1  # share of the squared length that the leading coordinates may leave out
+GROUP = 128  # works of which one stands for all while the bar is looked for
+MANY = 0.1  # share of works above the bar from which on a plain product is quicker
+SLACK = 1e-5  # of the longest product: more than rounding can make of a bound
+QUERIES = 32  # at a time: the more, the less often the leading coordinates are read
+SAMPLE = 20_000  # vectors that tell the axes
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Some vectors, shape (n, dim), and their bounding form, transposed, shape (head + 1, n)."""
+
+    vectors: FloatArray
+    bounding: FloatArray
+
+
+class PrunedIndex:
+    """Vectors in memory, searched exactly; immutable, also when works are added.
+
+    Parameters
+    ----------
+    vectors
+        Shape (items, dim); kept as float32.
+
+    Raises
+    ------
+    UsageError
+        They are no matrix of numbers.
+    """
+
+    def __init__(self, vectors: npt.NDArray[np.floating]) -> None:
+        if vectors.ndim != 2:
+            raise UsageError(f"vectors {vectors.shape} must be a matrix, one row an item")
+        kept = np.ascontiguousarray(vectors, dtype=np.float32)
+        if not np.isfinite(kept).all():
+            raise UsageError("a vector is not all numbers; leave it out of the index")
+        self._axes = _leading_axes(kept)  # (dim, head)
+        self._blocks: Sequence[_Block] = (self._block(kept),)
+        self._longest = float(np.sqrt((kept * kept).sum(1).max(initial=0)))
+
+    def __len__(self) -> int:
+        return sum(len(block.vectors) for block in self._blocks)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(items, dim)."""
+        return len(self), len(self._axes)
+
+    @property
+    def head(self) -> int:
+        """How many leading coordinates the bound looks at."""
+        return int(self._axes.shape[1])
+
+    def extended(self, vectors: npt.NDArray[np.floating]) -> Self:
+        """An index with more vectors behind these, shape (new, dim); what is large is shared, not copied."""
+        grown = object.__new__(type(self))
+        new = np.asarray(vectors, dtype=np.float32)
+        first, *added = self._blocks
+        grown._axes = self._axes
+        grown._blocks = (first, self._block(np.concatenate([*(block.vectors for block in added), new])))
+        grown._longest = max(self._longest, float(np.linalg.norm(new, axis=1).max(initial=0)))
+        return grown
+
+    def replaced(self, row: int, vector: npt.NDArray[np.floating]) -> Self:
+        """An index with another vector in one row; the block that holds it is copied."""
+        changed = object.__new__(type(self))
+        changed._axes, blocks, start = self._axes, list(self._blocks), 0
+        for place, block in enumerate(blocks):
+            if row - start < len(block.vectors):
+                vectors, bounding = block.vectors.copy(), block.bounding.copy()
+                vectors[row - start] = vector
+                bounding[:, row - start] = self._bounding(vectors[row - start][None])[0]
+                blocks[place] = _Block(vectors, bounding)
+                break
+            start += len(block.vectors)
+        changed._blocks = tuple(blocks)
+        changed._longest = max(self._longest, float(np.linalg.norm(vector)))
+        return changed
+
+    def take(self, rows: IntArray) -> FloatArray:
+        """Some vectors, shape (len(rows), dim)."""
+        first, *added = self._blocks
+        if not added:
+            return first.vectors[rows]
+        inside = rows < len(first.vectors)
+        found = np.empty((len(rows), self.shape[1]), dtype=np.float32)
+        found[inside] = first.vectors[rows[inside]]
+        found[~inside] = added[0].vectors[rows[~inside] - len(first.vectors)]
+        return found
+
+    def scores(self, query: FloatArray) -> FloatArray:
+        """Inner products of one query, shape (dim,), with all vectors, shape (items,)."""
+        return np.concatenate([block.vectors @ query for block in self._blocks])
+
+    def search(
+        self, queries: npt.NDArray[np.floating], k: int, candidates: BoolArray | None = None
+    ) -> tuple[IntArray, FloatArray]:
+        """Find the k vectors with the highest inner product for each query; see `exact_top_k`."""
+        check_search(queries, self.shape, k, candidates)
+        asked = np.ascontiguousarray(queries, dtype=np.float32)
+        if not np.isfinite(asked).all():
+            raise UsageError("a query is not all numbers")
+        items = np.full((len(asked), k), -1, dtype=np.int64)
+        best = np.full((len(asked), k), -np.inf, dtype=np.float32)
+        for start in range(0, len(asked), QUERIES):
+            tile = asked[start : start + QUERIES]
+            lengths = np.linalg.norm(tile, axis=1)
+            bounds = self._bounds(tile)
+            if candidates is not None:
+                allowed = candidates if candidates.ndim == 1 else candidates[start : start + QUERIES]
+                np.copyto(bounds, -np.inf, where=~allowed)
+            for row, (query, bound) in enumerate(zip(tile, bounds, strict=True), start):
+                items[row], best[row] = self._best(
+                    query, bound, k, SLACK * self._longest * lengths[row - start]
+                )
+        return items, best
+
+    def _block(self, vectors: FloatArray) -> _Block:
+        return _Block(vectors, np.ascontiguousarray(self._bounding(vectors).T))
+
+    def _bounding(self, vectors: FloatArray) -> FloatArray:
+        """[h, |t|] of some vectors, shape (n, head + 1)."""
+        head = vectors @ self._axes
+        rest = (vectors * vectors).sum(1) - (head * head).sum(1)
+        return np.column_stack([head, np.sqrt(np.maximum(rest, 0))]).astype(np.float32)
+
+    def _bounds(self, queries: FloatArray) -> FloatArray:
+        """What no score exceeds by more than the slack, shape (queries, items)."""
+        asked = self._bounding(queries)
+        bounds = _room(len(queries) * len(self)).reshape(len(queries), len(self))
+        start = 0
+        for block in self._blocks:
+            stop = start + len(block.vectors)
+            np.matmul(asked, block.bounding, out=bounds[:, start:stop])
+            start = stop
+        return bounds
+
+    def _best(
+        self, query: FloatArray, bounds: FloatArray, k: int, slack: float
+    ) -> tuple[IntArray, FloatArray]:
+        rows = self._contenders(query, bounds, k, slack)
+        if rows is None:
+            scores = np.where(np.isneginf(bounds), np.float32(-np.inf), self.scores(query))
+            picked, best = top_k(scores[None], k)
+            return picked[0], best[0].astype(np.float32)
+        picked, best = top_k((self.take(rows) @ query)[None], k)
+        return np.where(picked[0] < 0, -1, rows[np.maximum(picked[0], 0)]) if len(rows) else picked[0], best[
+            0
+        ]
+
+    def _contenders(self, query: FloatArray, bounds: FloatArray, k: int, slack: float) -> IntArray | None:
+        """Rows that may be among the best k, ascending; None where there are many."""
+        starts = np.arange(0, len(bounds), GROUP)
+        if len(starts) <= k:
+            return None
+        peaks = np.maximum.reduceat(bounds, starts)
+        leaders = np.argpartition(peaks, len(peaks) - k)[-k:]
+        bar = -np.inf
+        if not np.isneginf(peaks[leaders].min()):  # else fewer than k groups hold a candidate
+            standing = [
+                int(start + bounds[start : start + GROUP].argmax()) for start in starts[leaders].tolist()
+            ]
+            bar = float((self.take(np.array(standing)) @ query).min()) - 2 * slack
+        rows = np.flatnonzero(bounds >= bar) if bar > -np.inf else np.flatnonzero(bounds > -np.inf)
+        return rows if len(rows) <= max(MANY * len(bounds), GROUP) else None
+
+
+_memory = threading.local()
+
+
+def _room(size: int) -> FloatArray:
+    """Memory for the bounds of one search, the same again for every search of a thread.
+
+    Fresh megabytes for every batch would cost as much as the product that fills them.
+    """
+    room: FloatArray | None = getattr(_memory, "room", None)
+    if room is None or not size <= len(room) <= 4 * size + (1 << 20):
+        room = _memory.room = np.empty(size, dtype=np.float32)
+    return room[:size]
+
+
+def _leading_axes(vectors: FloatArray) -> FloatArray:
+    """The principal axes that hold all but `REST` of the squared length, shape (dim, head)."""
+    dim = vectors.shape[1]
+    step = max(1, len(vectors) // SAMPLE)
+    some = vectors[::step].astype(np.float64)
+    energy, axes = np.linalg.eigh(some.T @ some)  # ascending
+    energy, axes = np.maximum(energy[::-1], 0), axes[:, ::-1]
+    total = energy.sum()
+    if total == 0:
+        return np.ascontiguousarray(axes[:, :1], dtype=np.float32)
+    head = int(np.searchsorted(np.cumsum(energy) / total, 1 - REST)) + 1
+    if head > dim / 2:  # nothing to gain: the bound is then the score itself
+        return np.eye(dim, dtype=np.float32)
+    return np.ascontiguousarray(axes[:, : max(head, min(dim, 8))], dtype=np.float32)

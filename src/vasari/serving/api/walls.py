@@ -1,0 +1,131 @@
+"""Routes that hang walls and say why."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Query, Request, UploadFile
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from vasari.serving.api.access import TheGallery
+from vasari.serving.api.problems import documented
+from vasari.serving.api.schemas import (
+    AnswerOut,
+    AskIn,
+    ExplainIn,
+    ExplanationOut,
+    FilterQuery,
+    ItemPath,
+    KQuery,
+    Name,
+    UserPath,
+    answer_json,
+)
+from vasari.serving.asks import Answer, Ask
+from vasari.serving.batching import Busy
+from vasari.serving.encoder import admit
+from vasari.serving.filters import Filters
+from vasari.serving.gallery import Gallery
+
+PATIENCE = 10.0  # seconds for an answer
+PICTURES = 8  # in one request
+
+router = APIRouter(prefix="/v1", tags=["walls"], responses=documented(404))
+
+
+async def _answer(request: Request, gallery: Gallery, ask: Ask) -> JSONResponse:
+    # Pictures are looked at on the way, which takes its time; everything else only waits for the next batch.
+    submitted = await run_in_threadpool(gallery.submit, ask) if ask.images else gallery.submit(ask)
+    try:
+        answer = await asyncio.wait_for(asyncio.wrap_future(submitted), PATIENCE)
+    except asyncio.TimeoutError:
+        raise Busy("the gallery is busy; ask again in a moment") from None
+    return _respond(request, answer)
+
+
+def _respond(request: Request, answer: Answer) -> JSONResponse:
+    request.app.state.metrics.answered(answer)
+    return JSONResponse(answer_json(answer))
+
+
+@router.post("/recommend", response_model=AnswerOut)
+async def recommend(request: Request, gallery: TheGallery, ask: AskIn) -> Any:
+    """Hang a wall for a known user, for a list of works, or for both."""
+    return await _answer(request, gallery, ask.ask())
+
+
+@router.get("/users/{user_id}/recommendations", response_model=AnswerOut)
+async def recommend_to_user(
+    request: Request,
+    gallery: TheGallery,
+    user_id: UserPath,
+    k: KQuery = 20,
+    filters: FilterQuery = [],  # noqa: B006  # FastAPI copies it
+) -> Any:
+    """Hang a wall for a user; an unknown one gets a cold start."""
+    return await _answer(request, gallery, Ask(user_id=user_id, k=k, filters=Filters.parse(filters)))
+
+
+@router.post("/recommend/pictures", response_model=AnswerOut)
+async def recommend_from_pictures(
+    request: Request,
+    gallery: TheGallery,
+    pictures: Annotated[list[UploadFile], File(min_length=1, max_length=PICTURES)],
+    ask: Annotated[str, Form(max_length=100_000, description="JSON as for /v1/recommend.")] = "{}",
+) -> Any:
+    """Hang a wall for uploaded pictures, with or without a user and works beside them."""
+    try:
+        wanted = AskIn.model_validate_json(ask)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"])
+        raise HTTPException(422, f"ask: {where}: {first['msg']}"[:300]) from None
+    images = tuple([admit(await picture.read()) for picture in pictures])
+    return await _answer(request, gallery, wanted.ask(images))
+
+
+@router.post("/explain", response_model=list[ExplanationOut])
+def explain(gallery: TheGallery, wanted: ExplainIn) -> Any:
+    """Which works of the profile speak for some works, and how much."""
+    found = gallery.explain_all(wanted.ask(), list(dict.fromkeys(wanted.items)))
+    return [{"item_id": item, "reasons": [vars(one) for one in reasons]} for item, reasons in found.items()]
+
+
+@router.get("/works/{item_id}/similar", response_model=AnswerOut)
+def similar(
+    request: Request,
+    gallery: TheGallery,
+    item_id: ItemPath,
+    k: KQuery = 12,
+    filters: FilterQuery = [],  # noqa: B006  # as above
+) -> Any:
+    """Works that look most like one."""
+    return _respond(request, gallery.similar(item_id, k, Filters.parse(filters)))
+
+
+@router.get("/between", response_model=AnswerOut)
+def between(
+    request: Request,
+    gallery: TheGallery,
+    first: Annotated[Name, Query()],
+    second: Annotated[Name, Query()],
+    k: KQuery = 12,
+) -> Any:
+    """Works that look like both of two."""
+    return _respond(request, gallery.between(first, second, k))
+
+
+@router.get("/surprise", response_model=AnswerOut)
+def surprise(
+    request: Request,
+    gallery: TheGallery,
+    start: Annotated[Name | None, Query()] = None,
+    k: KQuery = 12,
+    seed: Annotated[int | None, Query(ge=0, le=2**63 - 1)] = None,
+) -> Any:
+    """A random walk among works that look alike."""
+    return _respond(request, gallery.surprise(start, k, seed))

@@ -1,0 +1,196 @@
+"""Who is shown which model, what was shown, and which model does better.
+
+A visitor keeps a model as long as the shares stay: the id is hashed to a number in 0..1, and the shares
+cut that line into pieces.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+
+from vasari.core.errors import UsageError
+from vasari.core.seeds import generator
+from vasari.metrics import Interval, bootstrap, holm
+from vasari.serving.asks import Answer
+from vasari.serving.store.store import LIKE, SALE, Exposure, Store, now
+
+FLUSH = 1.0  # seconds between two writes of what was shown
+HELD = 20_000  # answers held in memory at most, should the store be slow
+PERMUTATIONS = 9_999
+
+
+def variant(user_id: str, shares: Mapping[str, float]) -> str:
+    """The model of a user: the same for the same shares, in any process."""
+    digest = hashlib.sha256(b"variant\0" + user_id.encode("utf-8", "surrogatepass")).digest()
+    at = int.from_bytes(digest[:8], "big") / 2**64 * sum(shares.values())
+    for name, share in shares.items():
+        if at < share:
+            return name
+        at -= share
+    return list(shares)[-1]
+
+
+def check_shares(shares: Mapping[str, float], models: Sequence[str], default: str) -> dict[str, float]:
+    """Shares of all models, the largest first, summing to 1; where none is given all goes to `default`.
+
+    Raises
+    ------
+    UsageError
+        A share is negative, none is positive, or a model is unknown.
+    """
+    if unknown := sorted(set(shares) - set(models)):
+        raise UsageError(
+            f"there is no model {unknown[0]!r} to give a share to; there are {', '.join(models)}"
+        )
+    total = sum(shares.values())
+    if shares and (min(shares.values()) < 0 or not 0 < total < float("inf")):
+        raise UsageError(f"shares {dict(shares)} must be non-negative and one of them positive")
+    given = {name: shares.get(name, 0.0) / total for name in models} if shares else {default: 1.0}
+    named = {name: given.get(name, 0.0) for name in models}
+    return dict(sorted(named.items(), key=lambda one: -one[1]))
+
+
+class ExposureLog:
+    """Writes what was shown in bulk: a kill may cost the last second of it, never a visitor's time."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: list[Exposure] = []
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="vasari-exposures", daemon=True)
+        self._thread.start()
+
+    def add(self, user_id: str | None, answer: Answer) -> None:
+        """Take note of an answer."""
+        items = tuple(work.item_id for work in answer.works)
+        one = Exposure(now(), user_id, answer.model, answer.version, answer.cold, items)
+        with self._lock:
+            if len(self._waiting) < HELD:
+                self._waiting.append(one)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        if waiting:
+            self._store.expose(waiting)
+
+    def close(self) -> None:
+        """Write what waits, and stop."""
+        self._closing.set()
+        self._thread.join()
+        self.flush()
+
+    def _run(self) -> None:
+        while not self._closing.wait(FLUSH):
+            self.flush()
+
+
+@dataclass
+class Shown:
+    """What was shown so far, counted; reads only what is new."""
+
+    works: Counter[str] = field(default_factory=Counter)
+    answers: Counter[str] = field(default_factory=Counter)
+    cold: dict[str, int] = field(default_factory=dict)  # user to when, most recent last
+    _last: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def catch_up(self, store: Store) -> None:
+        """Count what came since."""
+        with self._lock:
+            for number, one in store.exposed_after(self._last):
+                self._last = number
+                self.works.update(one.items)
+                self.answers[one.model] += 1
+                if one.user_id is not None:
+                    self.cold.pop(one.user_id, None)
+                    if one.cold:
+                        self.cold[one.user_id] = one.at
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a model did for those who were shown it: works taken of ten shown, mean over users."""
+
+    model: str
+    users: int
+    answers: int
+    taken_of_ten: Interval
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Two variants: difference of the means, and its p-value after Holm's correction for all pairs."""
+
+    first: str
+    second: str
+    difference: float
+    p_value: float
+
+
+def compare_variants(store: Store, seed: int = 0) -> tuple[list[Variant], list[Contest]]:
+    """Compare the models by what visitors took (liked or bought) of what they had been shown before.
+
+    As in `vasari compare`, a user is one observation: the share of the works shown to them that they later
+    took, in tenths. Intervals are bootstrapped over users and p-values adjusted by Holm; as nobody is in two
+    groups, the test is the permutation of users between them. Users who saw several models are left out.
+    """
+    shown: dict[str, dict[str, int]] = {}  # user to item to when first shown
+    seen: dict[str, set[str]] = {}
+    answers: Counter[str] = Counter()
+    for _, one in store.exposed_after(0):
+        answers[one.model] += 1
+        if one.user_id is not None:
+            seen.setdefault(one.user_id, set()).add(one.model)
+            for item in one.items:
+                shown.setdefault(one.user_id, {}).setdefault(item, one.at)
+    taken: dict[str, set[str]] = {}
+    for event in store.events_after(0):
+        if event.kind in (LIKE, SALE) and event.user_id is not None:
+            at = shown.get(event.user_id, {}).get(event.item_id)
+            if at is not None and event.at >= at:
+                taken.setdefault(event.user_id, set()).add(event.item_id)
+    rates: dict[str, list[float]] = {}
+    for user, models in seen.items():
+        if len(models) == 1 and shown.get(user):
+            rates.setdefault(next(iter(models)), []).append(10 * len(taken.get(user, ())) / len(shown[user]))
+    variants = [
+        Variant(name, len(values), answers[name], bootstrap(values, seed=seed)[0])
+        for name, values in sorted(rates.items())
+    ]
+    pairs = list(combinations(sorted(rates), 2))
+    p_values = holm([_permutation(rates[a], rates[b], seed) for a, b in pairs]) if pairs else []
+    contests = [
+        Contest(a, b, float(np.mean(rates[a]) - np.mean(rates[b])), p)
+        for (a, b), p in zip(pairs, p_values, strict=True)
+    ]
+    return variants, contests
+
+
+def _permutation(first: Sequence[float], second: Sequence[float], seed: int) -> float:
+    """Two-sided p-value of the difference of two means when users are dealt anew to both groups."""
+    from scipy.stats import permutation_test
+
+    def difference(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
+        return np.mean(a, axis=axis) - np.mean(b, axis=axis)
+
+    if len(first) < 2 or len(second) < 2:
+        return 1.0
+    found = permutation_test(
+        (first, second),
+        difference,
+        n_resamples=PERMUTATIONS,
+        vectorized=True,
+        batch=500,
+        rng=generator(seed, "variants"),
+    )
+    return float(found.pvalue)

@@ -1,0 +1,64 @@
+"""A visitor's own picture: checked before it is decoded, used for one answer, kept nowhere."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+from PIL import Image
+
+from vasari.features.decode import FORMATS, BadImageError, quiet_pillow
+from vasari.serving.page.thumbnails import CARD_SIDE, Size, preview
+
+MOST_BYTES = 12 * 2**20
+MOST_PIXELS = 50_000_000  # of the newest telephones
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A picture that works shall go with.
+
+    Attributes
+    ----------
+    image
+        For the model.
+    uri
+        A small copy for the page, as a `data:` address.
+    size
+        Of the small copy.
+    """
+
+    image: Image.Image
+    uri: str
+    size: Size
+
+    @property
+    def ratio(self) -> str:
+        """Width over height, for a style."""
+        return f"{self.size.ratio:.4f}"
+
+
+def read_photograph(data: bytes) -> Photograph:
+    """Read an uploaded picture.
+
+    Raises
+    ------
+    BadImageError
+        It is too large, or no picture that can be read.
+    """
+    if len(data) > MOST_BYTES:
+        raise BadImageError(f"has {len(data)} bytes, more than {MOST_BYTES}")
+    try:
+        with quiet_pillow():
+            image = Image.open(io.BytesIO(data))
+    except Image.DecompressionBombError:
+        raise BadImageError(f"has more than {MOST_PIXELS} pixels") from None
+    except Exception:  # Pillow's plugins raise almost anything for a hostile file
+        raise BadImageError("is no picture in a format that is read") from None
+    if image.format not in FORMATS:
+        raise BadImageError("is no picture in a format that is read")
+    if image.width * image.height > MOST_PIXELS:
+        raise BadImageError(f"has {image.width} x {image.height} pixels, more than {MOST_PIXELS}")
+    small, size = preview(data, CARD_SIDE)
+    return Photograph(image, "data:image/webp;base64," + base64.b64encode(small).decode("ascii"), size)

@@ -1,0 +1,166 @@
+"""The rooms beside the wall: one work, one artist, a walk, and two models side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vasari.serving.asks import Ask, ModelInfo, NotFound
+from vasari.serving.page.thumbnails import Thumbnails
+from vasari.serving.page.wishes import FAMILIAR
+from vasari.serving.page.works import Shower, Shown, Speaker, speakers
+
+if TYPE_CHECKING:
+    from vasari.serving.gallery import Gallery
+
+BESIDE = 12  # works in a row beside a work, and on each of two walls
+STEPS = 24  # works of a walk
+
+
+@dataclass(frozen=True)
+class WorkView:
+    """A work with those around it.
+
+    Attributes
+    ----------
+    work
+        The work itself; its speakers are works of the visitor's.
+    disliked
+        Whether the visitor does not want to see it.
+    speakers
+        Those of the visitor's works that speak for it, with their shares.
+    similar, by_artist, cluster
+        Works like it, others by its artist, and the nearest of its visual cluster that are not like it.
+    """
+
+    work: Shown
+    disliked: bool
+    speakers: Sequence[tuple[Shown, Speaker]]
+    similar: Sequence[Shown]
+    by_artist: Sequence[Shown]
+    cluster: Sequence[Shown]
+
+
+def work_view(gallery: Gallery, thumbnails: Thumbnails, item_id: str, user_id: str | None) -> WorkView:
+    """Show one work.
+
+    Raises
+    ------
+    NotFound
+        There is no such work.
+    """
+    work = gallery.work(item_id)
+    liked = gallery.profile(user_id) if user_id else []
+    shower = Shower(thumbnails, frozenset(liked))
+    spoken: list[tuple[Shown, Speaker]] = []
+    others = [one for one in liked if one != item_id]
+    if others:
+        shown = {one.item_id: one for one in shower.all(gallery.works(others))}
+        titles = {item: one.title for item, one in shown.items()}
+        reasons = gallery.explain(Ask(likes=tuple(others)), item_id)
+        spoken = [(shown[one.item_id], one) for one in speakers(reasons, titles)]
+    similar = [hung.item_id for hung in gallery.similar(item_id, BESIDE).works]
+    cluster = [one for one in gallery.cluster_neighbours(item_id, 2 * BESIDE) if one.item_id not in similar]
+    by_artist = gallery.of_artist(work.artist_id) if work.artist_id else []
+    return WorkView(
+        shower.one(work),
+        bool(user_id) and item_id in gallery.dislikes(user_id or ""),
+        spoken,
+        shower.all(gallery.works(similar)),
+        shower.all([one for one in by_artist if one.item_id != item_id][:BESIDE]),
+        shower.all(cluster[:BESIDE]),
+    )
+
+
+@dataclass(frozen=True)
+class ArtistView:
+    """An artist's works, those that can be had first."""
+
+    name: str
+    works: Sequence[Shown]
+    available: int
+
+
+def artist_view(gallery: Gallery, thumbnails: Thumbnails, artist_id: str, user_id: str | None) -> ArtistView:
+    """Show one artist.
+
+    Raises
+    ------
+    NotFound
+        There is no such artist.
+    """
+    works = sorted(gallery.of_artist(artist_id), key=lambda work: not work.available)
+    shower = Shower(thumbnails, frozenset(gallery.profile(user_id) if user_id else ()))
+    shown = shower.all(works)
+    name = next((one.artist for one in shown if one.artist), artist_id)
+    return ArtistView(name, shown, sum(work.available for work in works))
+
+
+def walk_view(
+    gallery: Gallery, thumbnails: Thumbnails, start: str | None, seed: int | None, user_id: str | None
+) -> Sequence[Shown]:
+    """Works along a random walk through the collection."""
+    walked = gallery.surprise(start, STEPS, seed)
+    shower = Shower(thumbnails, frozenset(gallery.profile(user_id) if user_id else ()))
+    return shower.all(gallery.works(hung.item_id for hung in walked.works))
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of two walls, hung by `model`."""
+
+    model: ModelInfo
+    works: Sequence[Shown]
+    version: str
+
+
+@dataclass(frozen=True)
+class BesideView:
+    """Two models' walls for the same visitor.
+
+    Attributes
+    ----------
+    models
+        Those that one can choose from.
+    sides
+        Two walls.
+    common
+        Ids of works that hang on both.
+    known
+        Whether the walls follow works that the visitor chose.
+    """
+
+    models: Sequence[ModelInfo]
+    sides: Sequence[Side]
+    common: frozenset[str]
+    known: bool
+
+
+def beside_view(
+    gallery: Gallery, thumbnails: Thumbnails, left: str | None, right: str | None, user_id: str | None
+) -> BesideView:
+    """Hang two models' walls side by side.
+
+    Raises
+    ------
+    NotFound
+        There is no such model.
+    """
+    models = {model.name: model for model in gallery.models()}
+    names = list(models)
+    left = left or gallery.variant_of(user_id)
+    right = right or next((name for name in names if name != left), left)
+    for name in (left, right):
+        if name not in models:
+            raise NotFound(f"no model {name[:80]!r} answers here; there are {', '.join(names)}")
+    liked = gallery.profile(user_id) if user_id else []
+    shower = Shower(thumbnails, frozenset(liked))
+    sides = []
+    for name in (left, right):
+        ask = Ask(user_id, k=BESIDE, model=name, diversity=0.0 if liked else FAMILIAR / 100)
+        answer = gallery.recommend(ask)
+        works = shower.all(gallery.works(hung.item_id for hung in answer.works))
+        sides.append(Side(models[name], works, answer.version))
+    first, second = ({work.item_id for work in side.works} for side in sides)
+    return BesideView(list(models.values()), sides, frozenset(first & second), bool(liked))

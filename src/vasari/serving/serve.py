@@ -1,0 +1,158 @@
+"""Run the gallery behind uvicorn: one process, or several that share the store."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+import uvicorn
+from fastapi import FastAPI
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from vasari.core.machine import usable_cores
+from vasari.serving.api.app import create_app
+from vasari.serving.api.guard import Limits
+from vasari.serving.gallery import Gallery
+
+HEADER_SECONDS = 15.0  # until a connection must have sent the headers of a request
+KEEP_ALIVE = 20  # seconds between two requests of one connection
+GRACE = 10  # seconds for requests under way when the gallery is told to stop
+START = 300  # seconds for a worker to import torch and read the models before it is taken for dead
+CONNECTIONS = 1024
+SWITCH = 0.001  # seconds after which a thread that computes lets others have Python
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a gallery is opened and served; plain values, so that worker processes can be told.
+
+    Attributes
+    ----------
+    run, database, data, features, shares
+        As `Gallery.open`.
+    host, port, workers
+        Where, and in how many processes.
+    rate
+        Requests a second of one address; 0 for no limit.
+    origins
+        See `create_app`.
+    """
+
+    run: str
+    database: str | None = None
+    data: str | None = None
+    features: str | None = None
+    shares: Mapping[str, float] = field(default_factory=dict)
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    rate: float = Limits.rate
+    origins: Sequence[str] = ()
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which also hangs up on those who do not get to the end of their headers."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Start the clock."""
+        super().connection_made(transport)
+        self._until = self.loop.call_later(HEADER_SECONDS, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._until.cancel()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """Start the clock for the next request of this connection."""
+        self._until.cancel()
+        self._until = self.loop.call_later(HEADER_SECONDS, self._give_up)
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Stop the clock: bodies have a limit of their own."""
+        self._until.cancel()
+        super().on_headers_complete()
+
+    def _give_up(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+def open_app(options: Options) -> FastAPI:
+    """Open the gallery and build the app, in the process that is to serve it."""
+    # The products of one batch are too small to share among cores; threads that wait busily for one another
+    # would take the time of requests.
+    threads = 1 if options.workers > 1 else max(1, usable_cores() // 2)
+    torch.set_num_threads(threads)
+    threadpool_limits(limits=threads, user_api="blas")
+    sys.setswitchinterval(SWITCH)
+    gallery = Gallery.open(options.run, options.database, options.data, options.features, options.shares)
+    return create_app(gallery, Limits(rate=options.rate), options.origins)
+
+
+def worker_app() -> FastAPI:
+    """The app of a worker process, which is told its options by the environment."""
+    log_to_stderr()
+    told = json.loads(os.environ[_TOLD])
+    return open_app(Options(**told))
+
+
+_TOLD = "VASARI_SERVE_OPTIONS"
+
+
+def serve(options: Options) -> None:
+    """Serve until told to stop (SIGTERM or SIGINT); requests under way are finished first."""
+    settings: dict[str, Any] = {
+        "host": options.host,
+        "port": options.port,
+        "http": PatientProtocol,
+        "access_log": False,  # ours is structured
+        "log_config": None,
+        "timeout_keep_alive": KEEP_ALIVE,
+        "timeout_graceful_shutdown": GRACE,
+        "timeout_worker_healthcheck": START,
+        "limit_concurrency": CONNECTIONS,
+        "server_header": False,
+    }
+    log_to_stderr()
+    # uvicorn stops tidily, then raises the signal anew for whoever had been listening before.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    if options.workers == 1:
+        uvicorn.run(open_app(options), **settings)
+        return
+    os.environ[_TOLD] = json.dumps(asdict(options))
+    uvicorn.run("vasari.serving.serve:worker_app", factory=True, workers=options.workers, **settings)
+
+
+def log_to_stderr() -> None:
+    """One line of JSON a record."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """A record as JSON; what is JSON already stays as it is."""
+        text = record.getMessage()
+        if record.name == "vasari.access":
+            return text
+        line = {
+            "time": round(record.created, 3),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": text,
+        }
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line)

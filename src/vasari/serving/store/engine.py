@@ -1,0 +1,81 @@
+"""Connections: SQLite that survives kill -9, or PostgreSQL; either lets one writer in at a time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from vasari.core.errors import UsageError
+
+WAIT = 10  # seconds for another writer
+_WRITER = 7_218_245_112  # PostgreSQL's advisory lock of writers
+
+
+def connect(url: str) -> Engine:
+    """An engine for ``sqlite:///FILE`` or ``postgresql+psycopg://...``; ``postgresql://`` means psycopg, too.
+
+    Raises
+    ------
+    UsageError
+        The URL names no database that can be used.
+    """
+    try:
+        parsed = make_url(url)
+        if parsed.drivername in ("postgresql", "postgres"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+            raise UsageError(f"database {parsed.drivername!r} is not supported; use sqlite or postgresql")
+        lite = parsed.get_backend_name() == "sqlite"
+        arguments = {"connect_args": {"check_same_thread": False, "timeout": WAIT}} if lite else {}
+        engine = create_engine(parsed, pool_size=8, max_overflow=16, pool_pre_ping=not lite, **arguments)
+    except ArgumentError:
+        raise UsageError("the database must be a URL such as sqlite:///gallery.db") from None
+    except (NoSuchModuleError, ImportError) as error:
+        raise UsageError(f"the driver of this database is not installed: {error}") from None
+    if lite:
+        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "begin", _begin)
+    return engine
+
+
+@contextlib.contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that is alone in writing: numbers of rows then follow the order of commits."""
+    with engine.connect().execution_options(writing=True) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITER})"))
+        yield connection
+
+
+@contextlib.contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection to read with."""
+    with engine.connect() as connection:
+        yield connection
+
+
+def reachable(engine: Engine) -> bool:
+    """Whether the database answers."""
+    try:
+        with reading(engine) as connection:
+            connection.execute(text("SELECT 1"))
+    except SQLAlchemyError:
+        return False
+    return True
+
+
+def _prepare(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # transactions begin where we say, see `_begin`
+    for setting in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={WAIT * 1000}"):
+        connection.execute(f"PRAGMA {setting}").close()
+
+
+def _begin(connection: Connection) -> None:
+    # A reader that becomes a writer can be refused at once; so writers say so first.
+    if connection.get_execution_options().get("writing"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,43 @@
+"""Models that say their score is an inner product keep their word, for pictures from outside, too."""
+
+import numpy as np
+import pytest
+
+import vasari as vs
+from vasari.data.ragged import Ragged
+from vasari.models.dot_product import DotProduct
+from vasari.testing.galleries import style_gallery
+
+FAST = {"epochs": 1, "triples_per_epoch": 500}
+MODELS = [
+    pytest.param(vs.CuratorNet(**FAST), id="CuratorNet"),
+    pytest.param(vs.LinearMap(factors=8, iterations=2), id="LinearMap"),
+    pytest.param(vs.BPR(**FAST), id="BPR"),
+    pytest.param(vs.VBPR(**FAST), id="VBPR"),
+]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_scores_are_inner_products(model):
+    data, features = style_gallery()
+    model.fit(data, features)
+    assert isinstance(model, DotProduct)
+    profiles = Ragged.from_rows([[0, 3], [40]])
+    users = [None, None]
+    expected = model.score(profiles, users)
+    found = model.user_matrix(profiles, users) @ model.item_matrix().T
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", [param for param in MODELS if param.id in ("CuratorNet", "VBPR")])
+def test_guests_among_works_count_as_what_they_show(model):
+    data, features = style_gallery()
+    model.fit(data, features)
+    guests = features.gather([7, 50])
+    count = len(model.item_ids)
+    np.testing.assert_allclose(model.embed(guests).shape, (2, model.item_matrix().shape[1]))
+    mixed = model.user_matrix(Ragged.from_rows([[3, count + 1], [count]]), [None, None], guests)
+    if isinstance(model, vs.CuratorNet):  # no factors of works: a picture is all there is
+        plain = model.user_matrix(Ragged.from_rows([[3, 50], [7]]), [None, None])
+        np.testing.assert_allclose(mixed, plain, rtol=1e-3, atol=1e-4)
+    assert mixed.shape == (2, model.item_matrix().shape[1])

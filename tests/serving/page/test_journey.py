@@ -1,0 +1,210 @@
+"""What a visitor does on the page, in a real browser."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+
+def hung(page):
+    return page.locator("#hung .piece").evaluate_all("all => all.map((one) => one.dataset.item)")
+
+
+def chosen(page):
+    return page.locator("#chosen .piece").evaluate_all("all => all.map((one) => one.dataset.item)")
+
+
+def like(page, place):
+    """Click a work; its id."""
+    button = page.locator("#hung .liking").nth(place)
+    item = button.get_attribute("value")
+    button.click()
+    page.wait_for_selector(f"#chosen [data-item='{item}']")
+    return item
+
+
+def settle(page):
+    """Wait until the works have found their new places."""
+    page.evaluate("Promise.all(document.getAnimations().map((one) => one.finished.catch(() => null)))")
+
+
+def test_like_new_wall_why_sold(visit, gallery):
+    page = visit()
+    first = hung(page)
+    assert len(first) == 30
+    assert chosen(page) == []
+    mine = [like(page, 2)]
+    settle(page)
+    second = hung(page)
+    assert second != first
+    assert mine[0] not in second
+    mine.insert(0, like(page, 5))
+    settle(page)
+    assert chosen(page) == mine
+
+    page.locator("#hung .piece").nth(1).hover()
+    page.wait_for_selector("#reason:not([hidden])")
+    speaking = page.locator("#chosen .speaks").evaluate_all("all => all.map((one) => one.dataset.item)")
+    assert speaking
+    assert set(speaking) <= set(mine)
+    assert page.locator("#threads path").count() == len(speaking)
+    shares = page.locator("#reason li b").all_inner_texts()
+    assert 99 <= sum(int(share.split()[0]) for share in shares) <= 101
+    assert page.locator("#hung .why").nth(1).text_content().startswith("Because of")
+
+    gone = next(work.item_id for work in gallery.works(hung(page)) if work.original)
+    gallery.sell(gone, "somebody")
+    page.locator("#surprise").evaluate(
+        "one => { one.value = 40; one.dispatchEvent(new Event('change', { bubbles: true })) }"
+    )
+    page.wait_for_url("**/?surprise=40")
+    settle(page)
+    assert gone not in hung(page)
+    page.reload()
+    assert chosen(page) == mine
+    assert gone not in hung(page)
+
+
+def test_click_again_takes_back(visit):
+    page = visit()
+    item = like(page, 0)
+    settle(page)
+    button = page.locator("#chosen .liking")
+    assert button.get_attribute("aria-pressed") == "true"
+    button.click()
+    page.wait_for_selector(".nothing-chosen")
+    settle(page)
+    assert chosen(page) == []
+    page.reload()
+    assert chosen(page) == []
+    assert item in hung(page)
+
+
+def test_by_keyboard_alone(visit):
+    page = visit()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.matches('#hung .liking')"):
+            break
+    item = page.evaluate("document.activeElement.value")
+    page.keyboard.press("Space")
+    page.wait_for_selector(f"#chosen [data-item='{item}']")
+    settle(page)
+    assert page.evaluate("document.activeElement.matches('#hung .liking')"), "focus was lost"
+    page.wait_for_selector("#reason:not([hidden])")  # the reasons come with the focus, too
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "ask-why"
+    page.keyboard.press("Enter")
+    assert page.locator("#reason.pinned").count() == 1
+    assert page.evaluate("document.activeElement.id") == "reason"
+    page.keyboard.press("Escape")
+    assert page.locator("#reason").is_hidden()
+    assert page.evaluate("document.activeElement.className") == "ask-why"
+
+
+def test_tap_on_a_telephone(visit):
+    page = visit(width=360, height=740, touch=True)
+    page.locator("#hung .liking").first.tap()
+    page.wait_for_selector("#chosen .piece")
+    settle(page)
+    page.locator("#hung .ask-why").nth(1).tap()
+    assert page.locator("#reason.pinned").is_visible()
+
+
+def test_filters_keep_their_word(visit, gallery):
+    page = visit()
+    page.locator("details.filters summary").click()
+    page.get_by_label("Price to").fill("2000")
+    page.get_by_label("Price to").press("Enter")
+    page.wait_for_url("**/?to.price=2000")
+    settle(page)
+    works = gallery.works(hung(page))
+    assert works
+    assert all(work.columns["price"] <= 2000 for work in works)
+    assert page.locator("#filtered").inner_text().strip() == "1"
+
+
+def test_a_photograph_hangs_what_goes_with_it(visit, tmp_path, gallery):
+    page = visit()
+    before = hung(page)
+    target = next(work for work in gallery.works(before) if work.picture)
+    picture = Image.open(target.picture).convert("RGB")
+    large = io.BytesIO()
+    picture.resize((picture.width * 8, picture.height * 8)).save(large, "JPEG")
+    page.set_input_files(
+        "#photograph", {"name": "sofa.jpg", "mimeType": "image/jpeg", "buffer": large.getvalue()}
+    )
+    page.wait_for_selector("#chosen [data-item='image:0']")
+    settle(page)
+    assert hung(page)[0] == target.item_id
+    assert page.evaluate("document.querySelector('#photograph').files[0].size") < len(large.getvalue())
+    item = like(page, 3)  # a click does not lose the photograph
+    settle(page)
+    assert chosen(page) == ["image:0", item]
+    page.locator("[data-drop-photograph]").click()
+    sync.expect(page.locator("#chosen .piece")).to_have_count(1)
+    assert chosen(page) == [item]
+
+
+def test_a_file_that_is_no_picture_says_so(visit):
+    page = visit()
+    before = hung(page)
+    page.set_input_files("#photograph", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"})
+    page.wait_for_selector("#notice p")
+    assert hung(page) == before
+
+
+def test_more_works(visit):
+    page = visit("/?sold=1")
+    page.get_by_role("button", name="More works").click()
+    sync.expect(page.locator("#hung .piece")).to_have_count(60)
+    settle(page)
+    works = hung(page)
+    assert len(works) == len(set(works)) == 60
+
+
+def test_like_from_a_work_s_own_page(visit, gallery):
+    page = visit("/work?id=w01")
+    page.get_by_role("button", name="I like it").click()
+    page.get_by_role("button", name="On your wall").wait_for()
+    page.get_by_role("link", name="Wall", exact=True).click()
+    assert chosen(page) == ["w01"]
+
+
+def test_back_to_the_wall_knows_what_was_liked_meanwhile(visit):
+    page = visit()
+    page.locator("#hung a.title").first.click()
+    page.get_by_role("button", name="I like it").click()
+    page.get_by_role("button", name="On your wall").wait_for()
+    page.go_back()
+    sync.expect(page.locator("#chosen .piece")).to_have_count(1)
+
+
+def test_the_map_opens_a_work(visit):
+    page = visit("/owner")
+    page.locator(".map").focus()
+    sync.expect(page.locator(".map-said")).not_to_be_empty()
+    for key in ("+", "+", "ArrowRight", "-", "0"):
+        page.keyboard.press(key)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/work?id=*")
+
+
+def test_quick_clicks_lose_nothing(visit):
+    page = visit()
+    wanted = hung(page)[:4]
+    page.evaluate(
+        "all => all.forEach((id) => document.querySelector(`#hung [data-item='${id}'] .liking`).click())",
+        wanted,
+    )
+    sync.expect(page.locator("#chosen .piece")).to_have_count(4)
+    page.reload()
+    assert set(chosen(page)) == set(wanted)
