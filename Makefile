@@ -30,7 +30,7 @@ $(VENV)/.dev: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(VENV)/.core $(VENV)/.serve
 
-demo: $(VENV)/.serve  ## paint a gallery, train, evaluate, report, serve (DEMO_ARGS="--no-serve --out DIR")
+demo: $(VENV)/.serve  ## paint a gallery, train, evaluate, report, serve (DEMO_ARGS="--json --out DIR", or --no-serve)
 	@$(BIN)/vasari demo $(DEMO_ARGS)
 
 test: $(VENV)/.dev  ## the tests (TEST_ARGS="-k name")

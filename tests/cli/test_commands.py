@@ -152,7 +152,7 @@ def test_simulate_says_what_is_simulated(extracted, shop):
 
 def test_demo_ends_with_one_json_line_and_can_be_given_again(tmp_path):
     out = tmp_path / "demo"
-    small = ["--works", 60, "--artists", 6, "--collectors", 50, "--json", "--no-serve"]
+    small = ["--works", 60, "--artists", 6, "--collectors", 50, "--json"]
     first = last_json(run("demo", "--out", out, *small))
     assert list(first["models"]) == ["CuratorNet", "VisRank", "Popularity", "Random", "Oracle"]
     assert {"auc", "ndcg@20", "recall@20"} <= set(first["models"]["CuratorNet"])

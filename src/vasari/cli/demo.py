@@ -40,11 +40,16 @@ def demo(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     json_output: Annotated[bool, typer.Option("--json", help="End with one JSON line.")] = False,
     serving: Annotated[
-        bool, typer.Option("--serve/--no-serve", help="Serve the gallery at the end, until interrupted.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--serve/--no-serve",
+            help="Serve the gallery at the end, until interrupted; by default unless a program reads --json.",
+        ),
+    ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Where to serve it.")] = 8000,
 ) -> None:
     """Paint a gallery, extract, cluster, train CuratorNet, evaluate by replay, report, and serve it."""
+    serving = not json_output if serving is None else serving
     if serving:
         need_extra()  # before the minutes that the rest takes
     from vasari import synthetic
