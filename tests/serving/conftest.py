@@ -159,6 +159,7 @@ class Served:
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/health/ready", timeout=5):
                 return
             time.sleep(0.1)
+        self.process.terminate()  # with its workers, if it has some
         raise AssertionError(self.log.read_text()[-3000:])
 
     def kill(self):
