@@ -149,7 +149,7 @@ def _reranked(
     shelf: Shelf, job: _Job, rows: IntArray, scores: npt.NDArray[np.floating]
 ) -> tuple[IntArray, npt.NDArray[np.floating]]:
     """The pool in its new order; a cap that leaves too few looks at a larger pool."""
-    ask, pool = job.ask, len(rows)
+    ask, pool = job.ask, job.pool
     while True:
         order = rerank(
             scores,

@@ -226,14 +226,12 @@ class Snapshot:
             inside = guests is None and bool((own < len(self.model.item_ids)).all() and (own >= 0).all())
             if not works and guests is None:
                 continue
-            if self.index is not None and not (exact and inside):
-                parts.append(weight * self._left_out(works, guests, rows))
-                exact = False
-            elif inside:
+            if inside and (exact or self.index is None):
                 given, asked = own[: len(works)], own[len(works) :]
                 parts.append(np.float32(weight) * self.model.contributions(given, asked))
             else:
-                continue
+                parts.append(weight * self._left_out(works, guests, rows))
+                exact = False
             members += works + [-1 - number for number in range(0 if guests is None else len(guests))]
         values = np.concatenate(parts, axis=1)
         values[~self.scorable[rows]] = 0
@@ -241,7 +239,6 @@ class Snapshot:
 
     def _left_out(self, works: Sequence[int], pictures: FloatArray | None, rows: IntArray) -> FloatArray:
         """Scores with a whole profile less those without each of its members, shape (len(rows), members)."""
-        assert self.index is not None
         count = 0 if pictures is None else len(pictures)
         tastes = [Taste(works, (), pictures)]
         tastes += [Taste([*works[:at], *works[at + 1 :]], (), pictures) for at in range(len(works))]
@@ -249,8 +246,12 @@ class Snapshot:
             rest = [np.delete(pictures, at, axis=0) for at in range(count)]
             tastes += [Taste(works, (), one if len(one) else None) for one in rest]
         alone = len(works) + count == 1  # nothing to compare with: it speaks with the whole score
-        users = self._vectors(tastes[:1] if alone else tastes)
-        scores = self.index.take(rows) @ users.T  # (rows, 1 + members)
+        asked = tastes[:1] if alone else tastes
+        if self.index is not None:
+            scores = self.index.take(rows) @ self._vectors(asked).T  # (rows, 1 + members)
+        else:
+            scores = self._scores(asked)[:, rows].T
+            scores[~self.scorable[rows]] = 0
         return scores if alone else scores[:, :1] - scores[:, 1:]
 
     def _queries(self, tastes: Sequence[Taste]) -> FloatArray:
@@ -280,8 +281,9 @@ class Snapshot:
         scores[:, inside] = theirs[:, self.members[inside]]
         for place, taste in enumerate(tastes):
             if taste.dislikes:
-                scores[place] -= AGAINST * self._scores([Taste(taste.dislikes)])[0]
-        return np.where(np.isnan(scores), np.float32(-np.inf), scores)
+                against = self._scores([Taste(taste.dislikes)])[0]
+                scores[place, self.scorable] -= AGAINST * against[self.scorable]
+        return scores
 
     def _profiles(self, tastes: Sequence[Taste]) -> tuple[Ragged, FloatArray | None]:
         """Profiles in the model's numbers, and the raw features of strangers and pictures."""

@@ -117,6 +117,9 @@ def test_tap_on_a_telephone(visit):
     settle(page)
     page.locator("#hung .ask-why").nth(1).tap()
     assert page.locator("#reason.pinned").is_visible()
+    unwanted = hung(page)[1]
+    page.get_by_role("button", name="Not for me").tap()
+    sync.expect(page.locator(f"#hung [data-item='{unwanted}']")).to_have_count(0)
 
 
 def test_filters_keep_their_word(visit, gallery):
@@ -130,6 +133,9 @@ def test_filters_keep_their_word(visit, gallery):
     assert works
     assert all(work.columns["price"] <= 2000 for work in works)
     assert page.locator("#filtered").inner_text().strip() == "1"
+    page.get_by_label("Price to").fill("1")
+    page.get_by_label("Price to").press("Enter")
+    page.wait_for_selector(".bare")
 
 
 def test_a_photograph_hangs_what_goes_with_it(visit, tmp_path, gallery):
@@ -146,6 +152,8 @@ def test_a_photograph_hangs_what_goes_with_it(visit, tmp_path, gallery):
     settle(page)
     assert hung(page)[0] == target.item_id
     assert page.evaluate("document.querySelector('#photograph').files[0].size") < len(large.getvalue())
+    page.locator("#hung .piece[data-because]").first.hover()
+    page.wait_for_selector("#chosen [data-item='image:0'].speaks")
     item = like(page, 3)  # a click does not lose the photograph
     settle(page)
     assert chosen(page) == ["image:0", item]
