@@ -191,9 +191,11 @@ def refuse_foreign(target: Path) -> None:
     UsageError
         `target` is a file, or a folder that holds files that were not written here.
     """
-    if not target.exists():
+    try:  # one look: another writer may take the folder away between two
+        kind = target.stat().st_mode
+    except FileNotFoundError:
         return
-    if not target.is_dir():
+    if not stat.S_ISDIR(kind):
         raise UsageError(f"{target} is a file; name a folder to write")
     ours = read_checksums(target) if (target / CHECKSUMS).is_file() else {}
     for file in target.rglob("*"):

@@ -42,10 +42,21 @@
   });
 
   // ---------------------------------------------------------------- answers in order, focus kept
+  // Clicks that are on their way together may be kept in any order, so that none of their answers need hold all
+  // of them; when the last has come back, the wall is asked for once more.
   const order = new WeakMap();
-  let asked = 0, answered = 0, stood = null;
+  let asked = 0, answered = 0, underWay = 0, crossed = false, stood = null;
+  const cameBack = () => {
+    underWay -= 1;
+    if (underWay || !crossed) return;
+    crossed = false;
+    find("#again")?.click(); // the form itself would repeat the button that was clicked last
+  };
   document.addEventListener("htmx:beforeRequest", (event) => {
     order.set(event.detail.xhr, ++asked);
+    event.detail.xhr.addEventListener("loadend", cameBack); // htmx tells nothing of a button that was replaced
+    underWay += 1;
+    crossed ||= underWay > 1;
     const here = document.activeElement;
     const region = here && here.closest("#hung, #chosen");
     stood = region && { region: `#${region.id}`, place: all(".liking", region).indexOf(here) };
