@@ -295,7 +295,7 @@ class CuratorNet(Recommender[CuratorNetSettings]):
         """The paper's network, started from looks and trained shortly, its weights averaged over the epochs.
 
         Two triples of guideline 6 for every uniform one, whose positive leaves the profile, as in a test;
-        dropout of half the features. Chosen on painted galleries (seeds 10 to 13) and on new works among
+        dropout of half the features; batches so large that one training is much like another. Chosen on painted galleries (seeds 10 to 13) and on new works among
         film posters; `docs/tuning.md` tells what was tried and measured.
         """
         settings: dict[str, Any] = {
@@ -307,6 +307,8 @@ class CuratorNet(Recommender[CuratorNetSettings]):
             "average": True,
             "keep": "last",
             "epochs": 6,
+            "batch_size": 32_768,
+            "triples_per_epoch": 655_360,
         }
         return cls(**(settings | changes))
 
