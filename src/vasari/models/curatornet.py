@@ -295,8 +295,9 @@ class CuratorNet(Recommender[CuratorNetSettings]):
         """The paper's network, started from looks and trained shortly, its weights averaged over the epochs.
 
         Two triples of guideline 6 for every uniform one, whose positive leaves the profile, as in a test;
-        dropout of half the features; batches so large that one training is much like another. Chosen on painted galleries (seeds 10 to 13) and on new works among
-        film posters; `docs/tuning.md` tells what was tried and measured.
+        dropout of half the features; batches so large that one training is much like another. Chosen on
+        painted galleries (seeds 10 to 13) and on new works among film posters; `docs/tuning.md` tells what
+        was tried and measured.
         """
         settings: dict[str, Any] = {
             "start": "looks",
