@@ -55,28 +55,40 @@ def test_alternating_ends_where_no_small_move_is_better():
 
 
 @pytest.mark.parametrize("unit_length", [False, True])
-def test_ridge_equals_the_best_of_all_penalties_by_leaving_nothing_out(unit_length):
+def test_every_axis_of_the_factors_is_shrunk_as_suits_it_best(unit_length):
     """GCV from its definition: the hat matrix of the centred regression, written out for every penalty."""
     rng = np.random.default_rng(2)
     features = rng.normal(3, 2, (40, 6)).astype(np.float32)
-    targets = features @ rng.normal(size=(6, 2)) + rng.normal(0, 4, (40, 2)) + 5
     items = np.arange(2, 40)
     bank = FeatureBank.fit(features, np.arange(40), "none")
-    x, y = features[items].astype(float), targets[items]
+    x = features[items].astype(float)
     if unit_length:
         x /= np.sqrt((x**2).sum(1, keepdims=True))
-    centred, shifted = x - x.mean(0), y - y.mean(0)
-    errors, answers = [], []
-    for mu in PENALTIES:
-        solve = np.linalg.inv(centred.T @ centred + mu * np.eye(6)) @ centred.T
-        hat = centred @ solve + 1 / len(x)  # the mean is fitted too
-        errors.append(len(x) * ((y - hat @ y) ** 2).sum() / (len(x) - np.trace(hat)) ** 2)
-        answers.append((solve @ shifted).T)
-    weights, intercept = ridge(bank, items, y, unit_length)
-    chosen = int(np.argmin(errors))
-    assert 0 < chosen < len(PENALTIES) - 1
-    np.testing.assert_allclose(weights, answers[chosen], rtol=1e-3)
-    np.testing.assert_allclose(intercept, y.mean(0) - answers[chosen] @ x.mean(0), rtol=1e-3)
+    read, guessed = x @ rng.normal(size=(2, 6, 1)), rng.normal(size=(2, 38, 1))
+    # In either set of factors one axis can be read off the picture and the other hardly; both are turned.
+    turn = np.array([[0.8, 0.6], [-0.6, 0.8]])
+    near, far = read + 0.3 * guessed, 0.3 * read + 2 * guessed[::-1]
+    targets = [np.hstack([a, b]) @ turn + 5 for a, b in zip(near, far, strict=True)]
+
+    centred = x - x.mean(0)
+    solves = [np.linalg.inv(centred.T @ centred + mu * np.eye(6)) @ centred.T for mu in PENALTIES]
+    hats = [centred @ solve + 1 / len(x) for solve in solves]  # the mean is fitted too
+    expected, chosen = [], set()
+    for y in targets:
+        axes = np.linalg.eigh(np.cov(y.T))[1].T
+        w = np.zeros((2, 6))
+        for axis in axes:
+            along = y @ axis
+            errors = [((along - hat @ along) ** 2).sum() / (len(x) - np.trace(hat)) ** 2 for hat in hats]
+            best = int(np.argmin(errors))
+            chosen.add(best)
+            w += np.outer(axis, solves[best] @ (along - along.mean()))
+        expected.append(w)
+    assert len(chosen) > 1
+    weights, intercept = ridge(bank, items, targets, unit_length)
+    np.testing.assert_allclose(weights, np.concatenate(expected), rtol=1e-3, atol=1e-5)
+    centre = np.concatenate(targets, axis=1).mean(0)
+    np.testing.assert_allclose(intercept, centre - np.concatenate(expected) @ x.mean(0), rtol=1e-3)
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,16 @@ with V the works taken. Step 1 is Y. Hu, Y. Koren, C. Volinsky, "Collaborative F
 Datasets", ICDM 2008, by exact alternating least squares; step 4 is its user step. A linear map from
 attributes to factors (steps 2, 3) is Z. Gantner, L. Drumond, C. Freudenthaler, S. Rendle, L. Schmidt-Thieme,
 "Learning Attribute-to-Feature Mappings for Cold-Start Recommendations", ICDM 2010, there for BPR's factors.
-Here mu is the minimum of the generalised cross-validation error, on features standardised over the catalogue
-and brought to unit length: pictures are told apart by their direction, as in VisRank, and none counts for
-more than another in step 2.
+Features are standardised over the catalogue and brought to unit length: pictures are told apart by their
+direction, as in VisRank, and none counts for more than another in step 2. There mu is no single number: some
+directions of y can be read off a picture, others hardly. So step 2 is done along each principal axis of the
+y_i with the mu of its own that has the least generalised cross-validation error (shrinkage by axis, after
+L. Breiman, J. H. Friedman, "Predicting Multivariate Responses in Multiple Linear Regression", JRSS B 1997,
+whose axes are the canonical ones).
 
 Step 1 has many minima, and where it ends depends on where it starts. So all steps are taken from several
-random starts, with one mu for all, and the score is the mean of theirs (as in bagging, Breiman 1996, but
-without resampling): the vectors of all starts stand end to end, and x_ui remains one inner product.
+random starts, and the score is the mean of theirs (as in bagging, Breiman 1996, but without resampling): the
+vectors of all starts stand end to end, and x_ui remains one inner product.
 
 A user is a profile: nothing is stored of people, and strangers are answered like everybody.
 """
@@ -130,7 +133,6 @@ class LinearMap(Recommender[LinearMapSettings]):
             alternate(log, first, settings.alpha, settings.regularisation, settings.iterations)
             for first in firsts
         ]
-        own = np.concatenate(learnt, axis=1)
         bank = FeatureBank.fit(inputs.table.matrix, inputs.rows, settings.scale)
         seen = self.scorable[taken]
         if seen.sum() < 2:
@@ -138,15 +140,16 @@ class LinearMap(Recommender[LinearMapSettings]):
                 f"{inputs.data.name} has {seen.sum()} works that were taken and have a picture; {self.name} "
                 "needs two to relate pictures to factors"
             )
-        self.weights, self.intercept = ridge(bank, taken[seen], own[seen], settings.unit_length)
+        targets = [one[seen] for one in learnt]
+        self.weights, self.intercept = ridge(bank, taken[seen], targets, settings.unit_length)
         self.scaling = bank.scaling
-        mapped = np.zeros((len(bank), own.shape[1]), np.float32)
+        mapped = np.zeros((len(bank), len(self.weights)), np.float32)
         present = np.flatnonzero(bank.present)
         for start in range(0, len(present), BLOCK):
             block = present[start : start + BLOCK]
             mapped[block] = self._map(bank.take(torch.from_numpy(block)))
         self.profile_vectors = mapped.copy()
-        self.profile_vectors[taken] = own
+        self.profile_vectors[taken] = np.concatenate(learnt, axis=1)
         self.gram = np.stack([one.T @ one for one in learnt]).astype(np.float32)
         self.item_vectors = self.profile_vectors if settings.warm == "factors" else mapped
 
@@ -276,39 +279,62 @@ def _looks(features: Tensor, unit_length: bool) -> FloatArray:
 
 
 def ridge(
-    bank: FeatureBank, items: IntArray, targets: Doubles, unit_length: bool
+    bank: FeatureBank, items: IntArray, targets: Sequence[Doubles], unit_length: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """W and c of step 2, with the mu of `PENALTIES` that has the least generalised cross-validation error.
+    """W and c of step 2 for several sets of factors, each along its own principal axes.
 
+    An axis takes the mu of `PENALTIES` that has the least generalised cross-validation error,
     GCV(mu) = n RSS(mu) / (n - df(mu))^2 with df = 1 + sum_k e_k / (e_k + mu), e the eigenvalues of the
     scatter matrix of the centred features (Golub, Heath and Wahba 1979). Features are read in blocks; memory
     is dim x dim.
 
+    Parameters
+    ----------
+    items
+        Rows of the bank, shape (n,).
+    targets
+        One set of factors of these items for every start, each of shape (n, factors).
+
     Returns
     -------
-    W, shape (factors, dim), and c, shape (factors,).
+    W, shape (sets * factors, dim), and c, shape (sets * factors,).
     """
-    count, dim = len(items), bank.dim
-    centre = targets.mean(0)
-    total, scatter, cross = np.zeros(dim), np.zeros((dim, dim)), np.zeros((dim, targets.shape[1]))
-    for start in range(0, count, BLOCK):
+    factors = np.concatenate(targets, axis=1)
+    centre = factors.mean(0)
+    mean, scatter, cross = moments(bank, items, factors - centre, unit_length)
+    values, basis = np.linalg.eigh(scatter)
+    values = np.maximum(values, 0.0)
+    shrunk = values[:, None] + PENALTIES  # (dim, penalties)
+    spare = len(items) - 1 - (values[:, None] / shrunk).sum(0)
+    rows = []
+    for own, products in zip(targets, np.split(cross, len(targets), axis=1), strict=True):
+        axes = np.linalg.svd(own - own.mean(0), full_matrices=False)[2]  # (axes, factors)
+        along = basis.T @ products @ axes.T  # (dim, axes)
+        spread = np.square((own - own.mean(0)) @ axes.T).sum(0)
+        explained = np.square(along).T @ ((shrunk + PENALTIES) / shrunk**2)
+        best = PENALTIES[np.argmin((spread[:, None] - explained) / spare**2, axis=1)]
+        rows.append(axes.T @ (along / (values[:, None] + best)).T @ basis.T)  # (factors, dim)
+    weights = np.concatenate(rows)
+    return weights.astype(np.float32), (centre - weights @ mean).astype(np.float32)
+
+
+def moments(
+    bank: FeatureBank, items: IntArray, targets: Doubles, unit_length: bool
+) -> tuple[Doubles, Doubles, Doubles]:
+    """Mean of the features, their scatter about it, and their products with centred targets.
+
+    Returns
+    -------
+    Shapes (dim,), (dim, dim) and (dim, targets).
+    """
+    total, scatter = np.zeros(bank.dim), np.zeros((bank.dim, bank.dim))
+    cross = np.zeros((bank.dim, targets.shape[1]))
+    for start in range(0, len(items), BLOCK):
         part = slice(start, start + BLOCK)
         looks = _looks(bank.take(torch.from_numpy(items[part])), unit_length)
         features = looks.astype(np.float64)
         total += features.sum(0)
         scatter += features.T @ features
-        cross += features.T @ (targets[part] - centre)
-    mean = total / count
-    scatter -= count * np.outer(mean, mean)
-    values, basis = np.linalg.eigh(scatter)
-    values, turned = np.maximum(values, 0.0), basis.T @ cross  # (dim, factors)
-    spread = np.square(targets - centre).sum()
-    energy = np.square(turned).sum(1)
-    errors = [
-        (spread - (energy * (values + 2 * mu) / (values + mu) ** 2).sum())
-        / (count - 1 - (values / (values + mu)).sum()) ** 2
-        for mu in PENALTIES
-    ]
-    best = PENALTIES[int(np.argmin(errors))]
-    weights = np.ascontiguousarray((basis @ (turned / (values + best)[:, None])).T)  # (factors, dim)
-    return weights.astype(np.float32), (centre - weights @ mean).astype(np.float32)
+        cross += features.T @ targets[part]
+    mean = total / len(items)
+    return mean, scatter - len(items) * np.outer(mean, mean), cross
