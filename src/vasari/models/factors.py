@@ -95,7 +95,7 @@ class FactorSettings(VectorSettings):
         Adagrad takes nothing but 0: it would touch every row in every step. The terms above regularise.
     """
 
-    epochs: int = 30
+    epochs: int = 60
     triples_per_epoch: int = 20_000
     batch_size: int = 4096
     optimizer: str = "adagrad"
