@@ -94,7 +94,7 @@ class PrunedIndex:
             raise UsageError("a vector is not all numbers; leave it out of the index")
         self._axes = _leading_axes(kept)  # (dim, head)
         self._blocks: Sequence[_Block] = (self._block(kept),)
-        self._longest = float(np.sqrt((kept * kept).sum(1).max(initial=0)))
+        self._longest = float(np.sqrt(_squares(kept).max(initial=0)))
 
     def __len__(self) -> int:
         return sum(len(block.vectors) for block in self._blocks)
@@ -185,7 +185,7 @@ class PrunedIndex:
     def _bounding(self, vectors: FloatArray) -> FloatArray:
         """[h, |t|] of some vectors, shape (n, head + 1)."""
         head = vectors @ self._axes
-        rest = (vectors * vectors).sum(1) - (head * head).sum(1)
+        rest = _squares(vectors) - _squares(head)
         return np.column_stack([head, np.sqrt(np.maximum(rest, 0))]).astype(np.float32)
 
     def _bounds(self, queries: FloatArray) -> FloatArray:
@@ -248,6 +248,12 @@ def _room(size: int) -> FloatArray:
     if room is None or not size <= len(room) <= 4 * size + (1 << 20):
         room = _memory.room = np.empty(size, dtype=np.float32)
     return room[:size]
+
+
+def _squares(vectors: FloatArray) -> FloatArray:
+    """Squared lengths, shape (n,), without a second matrix on the way."""
+    squares: FloatArray = np.einsum("ij,ij->i", vectors, vectors)
+    return squares
 
 
 def _leading_axes(vectors: FloatArray) -> FloatArray:
