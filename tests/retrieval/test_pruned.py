@@ -81,3 +81,14 @@ def test_what_is_no_number_is_refused():
         PrunedIndex(np.ones((3, 2))).search(np.array([[np.inf, 0]]), 1)
     with pytest.raises(UsageError):
         PrunedIndex(np.ones(3))
+
+
+def test_every_query_may_ask_for_its_own_number():
+    stock, queries, wanted = vectors(0, 6000, 40, 0.8), vectors(1, 4, 40, 0.8), [3, 300, 20, 1]
+    index = PrunedIndex(stock)
+    rows, scores = index.search(queries, wanted)
+    assert rows.shape == scores.shape == (4, 300)
+    for query, k, mine, values in zip(queries, wanted, rows, scores, strict=True):
+        same((mine[None, :k], values[None, :k]), ExactIndex(stock).search(query[None], k))
+        assert (mine[k:] == -1).all()
+        assert np.isneginf(values[k:]).all()

@@ -57,6 +57,10 @@ def test_a_known_user_gets_what_the_model_gives_them(embedded, run, name):
 def test_asks_that_wait_together_get_what_each_would_get_alone(embedded):
     asks = [Ask(likes=(f"w{n:03d}",), k=5 + n % 3, model=("curatornet", "visrank")[n % 2]) for n in range(24)]
     asks.append(Ask(user_id="nobody", k=4))
+    asks += [
+        Ask(likes=(f"w{n:03d}",), k=6, diversity=0.4, per_artist=2, model=("curatornet", "visrank")[n % 2])
+        for n in range(4)
+    ]
     futures = [embedded.submit(ask) for ask in asks]
     together = [future.result() for future in futures]
     alone = [embedded.recommend(ask) for ask in asks]
@@ -286,6 +290,19 @@ def test_changes_hold_and_what_is_removed_is_gone(gallery):
         gallery.sell("w030", "bob")
     gallery.update_work("w030", {"removed": False})
     assert "w030" in ids(gallery.recommend(Ask(likes=LIKES, k=72)))
+
+
+def test_an_artist_has_their_works_before_and_after_clicks_and_changes(gallery):
+    before = {one.artist_id: one.works for one in gallery.artists()}
+    gallery.record("new", "w030")
+    assert {one.artist_id: one.works for one in gallery.artists()} == before
+    artist = gallery.work("w030").artist_id
+    gallery.update_work("w030", {"artist_id": "somebody else"})
+    after = {one.artist_id: one.works for one in gallery.artists()}
+    assert after["somebody else"] == 1
+    assert after.get(artist, 0) == before[artist] - 1
+    gallery.record("new", "w031")
+    assert {one.artist_id: one.works for one in gallery.artists()} == after
 
 
 def test_another_picture_gives_another_place(gallery):

@@ -67,6 +67,8 @@ class Ids(Sequence[str]):
 
     def find(self, values: Iterable[str] | pl.Series) -> IntArray:
         """Rows of `values`, shape (len(values),), -1 where an id is unknown."""
+        if isinstance(values, Ids):
+            values = values._table["id"]
         if isinstance(values, pl.Series):  # a join: no Python object per value
             found = (
                 values.alias("id").to_frame().join(self._table, on="id", how="left", maintain_order="left")

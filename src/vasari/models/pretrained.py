@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
+from safetensors.torch import load_file
 
 from vasari._version import __version__
 from vasari.core.errors import DataError, NotFoundError
@@ -99,7 +100,9 @@ def load(folder: str | Path) -> Recommender[Any]:
     )
     model.trained_on, model.fingerprint = config["trained_on"], config["features"]
     model.history = config["history"]
-    model._restore(load_file(folder / "model.safetensors"))
+    # torch copies without holding Python up, as the reader of NumPy arrays would: a gallery goes on.
+    tensors = load_file(folder / "model.safetensors")
+    model._restore({name: tensor.clone().numpy() for name, tensor in tensors.items()})
     return model
 
 

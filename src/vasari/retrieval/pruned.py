@@ -7,15 +7,16 @@ Schwarz bounds every score from a few leading coordinates:
 
 which is again an inner product, of [g; |s|] with [h; |t|]. The k works that look best by it are scored in
 full; the least of those scores is one that at least k works reach, so whatever is bounded below it cannot be
-among the best k. The others are scored in full. The answer is that of `ExactIndex` (up to rounding where
-scores are equal but for their last digits); where the bound rules out too little, all are scored.
+among the best k. Where much is left, the best of that are scored in turn, which raises the bar. Whoever stays
+above it is scored in full. The answer is that of `ExactIndex` (up to rounding where scores are equal but for
+their last digits); where the bound rules out too little, all are scored.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,10 @@ from vasari.retrieval.search import FloatArray, check_search
 from vasari.retrieval.topk import BoolArray, IntArray, top_k
 
 REST = 0.1  # share of the squared length that the leading coordinates may leave out
+TILE = 64  # works whose leading coordinates lie together: a product so small is done where it lies, uncopied
 GROUP = 128  # works of which one stands for all while the bar is looked for
+LEADERS = 2  # times k: as many of those above the bar are scored to raise it
+AGAIN = 2 * LEADERS  # times k: from so many above the bar on it is worth raising
 MANY = 0.1  # share of works above the bar from which on a plain product is quicker
 SLACK = 1e-5  # of the longest product: more than rounding can make of a bound
 QUERIES = 32  # at a time: the more, the less often the leading coordinates are read
@@ -35,10 +39,37 @@ SAMPLE = 20_000  # vectors that tell the axes
 
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """Some vectors, shape (n, dim), and their bounding form, transposed, shape (head + 1, n)."""
+    """Some vectors, shape (n, dim), and their bounding form, transposed and in tiles.
+
+    `tiles` has the shape (n // TILE, head + 1, TILE), `rest` (head + 1, n % TILE).
+    """
 
     vectors: FloatArray
-    bounding: FloatArray
+    tiles: FloatArray
+    rest: FloatArray
+
+    @classmethod
+    def of(cls, vectors: FloatArray, bounding: FloatArray) -> Self:
+        """From vectors and their bounding form, shape (n, head + 1)."""
+        whole = len(vectors) // TILE * TILE
+        tiles = bounding[:whole].reshape(-1, TILE, bounding.shape[1]).transpose(0, 2, 1)
+        return cls(vectors, np.ascontiguousarray(tiles), np.ascontiguousarray(bounding[whole:].T))
+
+    def replaced(self, row: int, vector: FloatArray, bounding: FloatArray) -> Self:
+        """With another vector, and its bounding form, in one row."""
+        vectors, tiles, rest = self.vectors.copy(), self.tiles.copy(), self.rest.copy()
+        vectors[row] = vector
+        tile, place = divmod(row, TILE)
+        column = tiles[tile, :, place] if tile < len(tiles) else rest[:, place]
+        column[:] = bounding
+        return replace(self, vectors=vectors, tiles=tiles, rest=rest)
+
+    def bounds(self, asked: FloatArray, out: FloatArray) -> None:
+        """Products of some queries in bounding form with all vectors, into `out`, shape (queries, n)."""
+        whole = len(self.tiles) * TILE
+        tiled = out[:, :whole].reshape(len(out), -1, TILE).transpose(1, 0, 2)  # (tiles, queries, TILE)
+        np.matmul(asked, self.tiles, out=tiled)
+        np.matmul(asked, self.rest, out=out[:, whole:])
 
 
 class PrunedIndex:
@@ -63,7 +94,7 @@ class PrunedIndex:
             raise UsageError("a vector is not all numbers; leave it out of the index")
         self._axes = _leading_axes(kept)  # (dim, head)
         self._blocks: Sequence[_Block] = (self._block(kept),)
-        self._longest = float(np.sqrt((kept * kept).sum(1).max(initial=0)))
+        self._longest = float(np.sqrt(_squares(kept).max(initial=0)))
 
     def __len__(self) -> int:
         return sum(len(block.vectors) for block in self._blocks)
@@ -94,10 +125,8 @@ class PrunedIndex:
         changed._axes, blocks, start = self._axes, list(self._blocks), 0
         for place, block in enumerate(blocks):
             if row - start < len(block.vectors):
-                vectors, bounding = block.vectors.copy(), block.bounding.copy()
-                vectors[row - start] = vector
-                bounding[:, row - start] = self._bounding(vectors[row - start][None])[0]
-                blocks[place] = _Block(vectors, bounding)
+                new = np.asarray(vector, dtype=np.float32)
+                blocks[place] = block.replaced(row - start, new, self._bounding(new[None])[0])
                 break
             start += len(block.vectors)
         changed._blocks = tuple(blocks)
@@ -120,15 +149,23 @@ class PrunedIndex:
         return np.concatenate([block.vectors @ query for block in self._blocks])
 
     def search(
-        self, queries: npt.NDArray[np.floating], k: int, candidates: BoolArray | None = None
+        self,
+        queries: npt.NDArray[np.floating],
+        k: int | Sequence[int],
+        candidates: BoolArray | None = None,
     ) -> tuple[IntArray, FloatArray]:
-        """Find the k vectors with the highest inner product for each query; see `exact_top_k`."""
-        check_search(queries, self.shape, k, candidates)
+        """Find the k vectors with the highest inner product for each query; see `exact_top_k`.
+
+        `k` may be a number a query; the answers are then as long as the largest asks for, -1 and -inf behind
+        what the others asked for.
+        """
+        check_search(queries, self.shape, int(np.min(k)), candidates)
+        each, longest = np.broadcast_to(k, len(queries)).tolist(), int(np.max(k))
         asked = np.ascontiguousarray(queries, dtype=np.float32)
         if not np.isfinite(asked).all():
             raise UsageError("a query is not all numbers")
-        items = np.full((len(asked), k), -1, dtype=np.int64)
-        best = np.full((len(asked), k), -np.inf, dtype=np.float32)
+        items = np.full((len(asked), longest), -1, dtype=np.int64)
+        best = np.full((len(asked), longest), -np.inf, dtype=np.float32)
         for start in range(0, len(asked), QUERIES):
             tile = asked[start : start + QUERIES]
             lengths = np.linalg.norm(tile, axis=1)
@@ -137,18 +174,18 @@ class PrunedIndex:
                 allowed = candidates if candidates.ndim == 1 else candidates[start : start + QUERIES]
                 np.copyto(bounds, -np.inf, where=~allowed)
             for row, (query, bound) in enumerate(zip(tile, bounds, strict=True), start):
-                items[row], best[row] = self._best(
-                    query, bound, k, SLACK * self._longest * lengths[row - start]
-                )
+                mine = slice(each[row])
+                slack = SLACK * self._longest * lengths[row - start]
+                items[row, mine], best[row, mine] = self._best(query, bound, each[row], slack)
         return items, best
 
     def _block(self, vectors: FloatArray) -> _Block:
-        return _Block(vectors, np.ascontiguousarray(self._bounding(vectors).T))
+        return _Block.of(vectors, self._bounding(vectors))
 
     def _bounding(self, vectors: FloatArray) -> FloatArray:
         """[h, |t|] of some vectors, shape (n, head + 1)."""
         head = vectors @ self._axes
-        rest = (vectors * vectors).sum(1) - (head * head).sum(1)
+        rest = _squares(vectors) - _squares(head)
         return np.column_stack([head, np.sqrt(np.maximum(rest, 0))]).astype(np.float32)
 
     def _bounds(self, queries: FloatArray) -> FloatArray:
@@ -158,7 +195,7 @@ class PrunedIndex:
         start = 0
         for block in self._blocks:
             stop = start + len(block.vectors)
-            np.matmul(asked, block.bounding, out=bounds[:, start:stop])
+            block.bounds(asked, bounds[:, start:stop])
             start = stop
         return bounds
 
@@ -171,9 +208,7 @@ class PrunedIndex:
             picked, best = top_k(scores[None], k)
             return picked[0], best[0].astype(np.float32)
         picked, best = top_k((self.take(rows) @ query)[None], k)
-        return np.where(picked[0] < 0, -1, rows[np.maximum(picked[0], 0)]) if len(rows) else picked[0], best[
-            0
-        ]
+        return np.where(picked[0] < 0, -1, rows[picked[0]]) if len(rows) else picked[0], best[0]
 
     def _contenders(self, query: FloatArray, bounds: FloatArray, k: int, slack: float) -> IntArray | None:
         """Rows that may be among the best k, ascending; None where there are many."""
@@ -182,14 +217,23 @@ class PrunedIndex:
             return None
         peaks = np.maximum.reduceat(bounds, starts)
         leaders = np.argpartition(peaks, len(peaks) - k)[-k:]
-        bar = -np.inf
-        if not np.isneginf(peaks[leaders].min()):  # else fewer than k groups hold a candidate
+        if np.isneginf(peaks[leaders].min()):  # fewer than k groups hold a candidate
+            rows = np.flatnonzero(bounds > -np.inf)
+        else:
             standing = [
                 int(start + bounds[start : start + GROUP].argmax()) for start in starts[leaders].tolist()
             ]
-            bar = float((self.take(np.array(standing)) @ query).min()) - 2 * slack
-        rows = np.flatnonzero(bounds >= bar) if bar > -np.inf else np.flatnonzero(bounds > -np.inf)
+            rows = np.flatnonzero(bounds >= self._bar(query, np.array(standing), k, slack))
+        if len(rows) > AGAIN * k:
+            left = bounds[rows]
+            leaders = rows[np.argpartition(left, len(left) - LEADERS * k)[-LEADERS * k :]]
+            rows = rows[left >= self._bar(query, leaders, k, slack)]
         return rows if len(rows) <= max(MANY * len(bounds), GROUP) else None
+
+    def _bar(self, query: FloatArray, rows: IntArray, k: int, slack: float) -> float:
+        """What the k best of some rows reach, less what rounding may have made of bounds."""
+        scores = self.take(rows) @ query
+        return float(np.partition(scores, len(scores) - k)[len(scores) - k]) - 2 * slack
 
 
 _memory = threading.local()
@@ -204,6 +248,12 @@ def _room(size: int) -> FloatArray:
     if room is None or not size <= len(room) <= 4 * size + (1 << 20):
         room = _memory.room = np.empty(size, dtype=np.float32)
     return room[:size]
+
+
+def _squares(vectors: FloatArray) -> FloatArray:
+    """Squared lengths, shape (n,), without a second matrix on the way."""
+    squares: FloatArray = np.einsum("ij,ij->i", vectors, vectors)
+    return squares
 
 
 def _leading_axes(vectors: FloatArray) -> FloatArray:

@@ -83,22 +83,23 @@ def answer_all(live: Live, questions: Sequence[Question]) -> list[Answer | Excep
     """
     state = live.catch_up()
     answers: list[Answer | Exception | None] = [None] * len(questions)
-    waiting: dict[tuple[str, int], list[tuple[int, _Job]]] = {}
+    waiting: dict[str, list[tuple[int, _Job]]] = {}
     for place, question in enumerate(questions):
         try:
             job = _job(live, state, question)
             if job.fallback is None:
-                waiting.setdefault((question.model, job.pool), []).append((place, job))
+                waiting.setdefault(question.model, []).append((place, job))
             else:
                 answers[place] = _hang(state.shelf, job, *_instead(state.shelf, job, job.pool))
         except VasariError as error:
             answers[place] = error
-    for (_, pool), jobs in waiting.items():
+    for jobs in waiting.values():
         snapshot = jobs[0][1].snapshot
         masks = np.array([job.mask for _, job in jobs])
-        rows, scores = snapshot.search([job.taste for _, job in jobs], pool, masks)
+        pools = [job.pool for _, job in jobs]
+        rows, scores = snapshot.search([job.taste for _, job in jobs], pools, masks)
         for (place, job), mine, values in zip(jobs, rows, scores, strict=True):
-            answers[place] = _hang(state.shelf, job, mine, values)
+            answers[place] = _hang(state.shelf, job, mine[: job.pool], values[: job.pool])
     return [answer for answer in answers if answer is not None]
 
 
@@ -165,7 +166,7 @@ def _reranked(
             return rows[order], scores[order]
         pool *= 4
         if job.fallback is None:
-            more = job.snapshot.search([job.taste], min(pool, len(shelf)), job.mask[None])
+            more = job.snapshot.search([job.taste], [min(pool, len(shelf))], job.mask[None])
             rows, scores = more[0][0], more[1][0]
         else:
             rows, scores = _instead(shelf, job, min(pool, len(shelf)))

@@ -105,9 +105,10 @@ class Shelf:
 
     @cached_property
     def _artists(self) -> tuple[list[str], IntArray]:
-        codes = self.frame["artist_id"].rank("dense").fill_null(0).cast(pl.Int64).to_numpy() - 1
-        names = self.frame["artist_id"].drop_nulls().unique().sort().to_list()
-        return names, codes
+        artists = self.frame["artist_id"]
+        names = artists.drop_nulls().unique().sort()
+        codes = artists.cast(pl.Enum(names)).to_physical().cast(pl.Int64).fill_null(-1)
+        return names.to_list(), codes.to_numpy()
 
     @property
     def artist_of(self) -> IntArray:
@@ -171,6 +172,13 @@ class Shelf:
 
     # ------------------------------------------------------------------ changing
 
+    def _with(self, **changes: Any) -> Self:
+        """With changes beside the frame: who made which work is then not asked for anew at every click."""
+        changed = replace(self, **changes)
+        if "_artists" in vars(self):
+            vars(changed)["_artists"] = self._artists
+        return changed
+
     def taken(self, more: IntArray, fewer: IntArray, sales: IntArray) -> Self:
         """After some works were taken, some taken back (repeats count), and some sold."""
         popularity, sold = self.popularity.copy(), self.sold
@@ -179,7 +187,7 @@ class Shelf:
         if len(sales):
             sold = sold.copy()
             sold[sales] = True
-        return replace(self, popularity=popularity, sold=sold)
+        return self._with(popularity=popularity, sold=sold)
 
     def hung(self, works: Sequence[NewWork]) -> Self:
         """With new works behind these."""
@@ -209,7 +217,7 @@ class Shelf:
         pictures = self.pictures.copy()
         pictures[row] = picture
         looks = self.looks if self.looks is None or features is None else self.looks.replaced(row, features)
-        return replace(self, pictures=pictures, looks=looks)
+        return self._with(pictures=pictures, looks=looks)
 
     def changed(self, item_id: str, changes: Mapping[str, Any]) -> Self:
         """With other values for one work; `removed` among them takes it off the walls."""

@@ -189,21 +189,23 @@ class Snapshot:
         return not self.model.personal or any(self.members[row] >= 0 for row in taste.likes)
 
     def search(
-        self, tastes: Sequence[Taste], k: int, candidates: BoolArray
+        self, tastes: Sequence[Taste], k: Sequence[int], candidates: BoolArray
     ) -> tuple[IntArray, npt.NDArray[np.floating]]:
-        """The k best works for each taste, as `vasari.retrieval.top_k`.
+        """The best works for each taste, as `vasari.retrieval.top_k`.
 
         Parameters
         ----------
         tastes
             Of each the model knows something (`knows`).
+        k
+            How many for each; all come as long as the largest, and what is behind the k-th means nothing.
         candidates
             Which works may be answered, shape (tastes, works).
         """
         allowed = candidates & self.scorable
         if self.index is not None:
             return self.index.search(self._queries(tastes), k, allowed)
-        return top_k(self._scores(tastes), k, allowed)
+        return top_k(self._scores(tastes), max(k), allowed)
 
     def contributions(self, taste: Taste, rows: IntArray) -> tuple[list[int], FloatArray, bool]:
         """How much each member of a taste speaks for some works of the shelf.
