@@ -8,7 +8,7 @@ shares need no data to be learnt from, which a catalogue of new works does not h
 
 By default CuratorNet, which compares the looks of a profile with those of a work, and LinearMap, which knows
 who took the profile's works besides and what such people's works look like; both judge every work, taken or
-new, by its picture. They err differently: on new works their sum is better than either (`docs/tuning.md`).
+new, by its picture. How their sum compares with either on new works stands in `docs/tuning.md`.
 """
 
 from __future__ import annotations
