@@ -163,6 +163,16 @@ def test_likeness(embedded):
     assert {style_of(work.item_id) for work in neighbours} == {2}
 
 
+def test_whoever_looks_at_the_first_work_does_not_wait_for_clusters(embedded, monkeypatch):
+    from sklearn.cluster import MiniBatchKMeans
+
+    def late(*_):
+        raise AssertionError("clusters are learnt while somebody waits")
+
+    monkeypatch.setattr(MiniBatchKMeans, "fit", late)
+    assert embedded.cluster_neighbours("w030", 5)
+
+
 def test_a_walk_is_repeated_by_its_seed_and_repeats_nothing(embedded):
     walk = ids(embedded.surprise("w001", 20, seed=3))
     assert walk == ids(embedded.surprise("w001", 20, seed=3))

@@ -110,7 +110,8 @@ class Gallery:
         self._live.catch_up()
         self.settle()  # models that were swapped in before the last stop answer from the start
         self._owner = Owner(data, store)
-        self._clusters = likeness.LookClusters()
+        # Here, since whoever looks at the first work should not wait for it.
+        self._centres = None if shelf.looks is None else likeness.cluster_centres(shelf.looks)
         self._exposures = ExposureLog(store)
         self._batcher: Batcher[Question, Answer] = Batcher(lambda asked: answer_all(self._live, asked))
 
@@ -274,7 +275,9 @@ class Gallery:
     def cluster_neighbours(self, item_id: str, k: int = 12) -> list[Work]:
         """Works of the same visual cluster that can be had, the most alike first."""
         shelf = self._live.catch_up().shelf
-        return shelf.works(self._clusters.neighbours(shelf, shelf.roster.row(item_id), _few(k)))
+        return shelf.works(
+            likeness.cluster_neighbours(shelf, self._centres, shelf.roster.row(item_id), _few(k))
+        )
 
     # ------------------------------------------------------------------ live state
 

@@ -31,7 +31,8 @@ class WorkView:
     speakers
         Those of the visitor's works that speak for it, with their shares.
     similar, by_artist, cluster
-        Works like it, others by its artist, and the nearest of its visual cluster that are not like it.
+        Works that can be had: like it, by its artist, and the nearest of its visual cluster that are not like
+        it.
     """
 
     work: Shown
@@ -62,7 +63,7 @@ def work_view(gallery: Gallery, thumbnails: Thumbnails, item_id: str, user_id: s
         spoken = [(shown[one.item_id], one) for one in speakers(reasons, titles)]
     similar = [hung.item_id for hung in gallery.similar(item_id, BESIDE).works]
     cluster = [one for one in gallery.cluster_neighbours(item_id, 2 * BESIDE) if one.item_id not in similar]
-    by_artist = gallery.of_artist(work.artist_id) if work.artist_id else []
+    by_artist = [one for one in gallery.of_artist(work.artist_id) if one.available] if work.artist_id else []
     return WorkView(
         shower.one(work),
         bool(user_id) and item_id in gallery.dislikes(user_id or ""),
