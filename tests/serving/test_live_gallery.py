@@ -217,6 +217,24 @@ def test_a_cold_visitor_has_no_reasons(embedded):
     assert embedded.explain(Ask(user_id="stranger"), "w001") == []
 
 
+def test_heat_maps_are_where_the_model_looked(attentive, tmp_path):
+    gallery = Gallery.open(attentive, f"sqlite:///{tmp_path / 'gallery.db'}")
+    seen = gallery.heat_maps(Ask(likes=LIKES))
+    expected = vs.load(attentive / "acf").attention(LIKES)
+    assert list(seen) == expected["item_id"].to_list()
+    for one, weight, positions in expected.iter_rows():
+        assert seen[one].weight == pytest.approx(weight)
+        np.testing.assert_allclose(np.concatenate(seen[one].rows), positions, rtol=1e-5)
+        assert len(seen[one].rows) == 7
+        assert (seen[one].cover, seen[one].padded) == (pytest.approx(0.875), False)
+    assert gallery.heat_maps(Ask(user_id="stranger")) == {}
+    gallery.close()
+
+
+def test_a_model_without_attention_has_no_heat_maps(embedded):
+    assert embedded.heat_maps(Ask(likes=LIKES)) == {}
+
+
 # ---------------------------------------------------------------- live state, on both kinds of database
 
 

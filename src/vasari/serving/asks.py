@@ -219,10 +219,26 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """Where in a picture ACF looked: `rows` of weights from the top, all of them sum to 1."""
+    """Where in a picture of the profile a model with attention (ACF) looked.
+
+    Attributes
+    ----------
+    item_id
+        A work of the profile.
+    weight
+        How much the model looked at this work at all; the weights of a profile sum to 1.
+    rows
+        How much it looked at each position, from the top, from left to right; all of them sum to 1.
+    cover, padded
+        The positions share out a square in the middle of the picture. Its side is `cover` times the shorter
+        side of the picture or, if the model saw pictures `padded`, the longer one.
+    """
 
     item_id: str
+    weight: float
     rows: tuple[tuple[float, ...], ...]
+    cover: float
+    padded: bool
 
 
 @dataclass(frozen=True)

@@ -199,26 +199,13 @@ class Gallery:
         path = likeness.walk(shelf, row, _few(k), time.time_ns() if seed is None else seed)
         return self._wall(shelf, path, np.zeros(len(path)))
 
-    def heat_map(self, ask: Ask, item_id: str, profile_item: str) -> HeatMap | None:
-        """Where in `profile_item` the model looked for this visitor; None if it keeps no spatial maps."""
+    def heat_maps(self, ask: Ask) -> dict[str, HeatMap]:
+        """Where the model looked in the works of the visitor's profile; empty if it keeps no spatial maps."""
         state = self._live.catch_up()
         snapshot = state.snapshot(ask.model or self.variant_of(ask.user_id))
-        state.shelf.roster.rows([item_id, profile_item])
-        attention = getattr(snapshot.model, "attention", None)
-        known = snapshot.model.item_ids
-        profile = [
-            item
-            for item in state.shelf.roster.take(taste_of(self._live, state, ask, None).likes)
-            if item in known and snapshot.model.scorable[known.rows([item])[0]]
-        ]
-        if attention is None or profile_item not in profile:
-            return None
-        table = attention(profile, ask.user_id).filter(pl.col("item_id") == profile_item)
-        weights = np.array(table["positions"].to_list()).reshape(-1)
-        side = round(len(weights) ** 0.5)
-        if side < 2 or side * side != len(weights):
-            return None
-        return HeatMap(profile_item, tuple(map(tuple, weights.reshape(side, side).tolist())))
+        if not snapshot.attends:
+            return {}
+        return snapshot.heat_maps(taste_of(self._live, state, ask, None), state.shelf.roster)
 
     # ------------------------------------------------------------------ works
 

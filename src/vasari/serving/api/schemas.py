@@ -187,6 +187,20 @@ class ExplanationOut(BaseModel):
     reasons: list[ReasonOut]
 
 
+class HeatMapOut(BaseModel):
+    """Where in a picture of the profile the model looked: `rows` of positions, which sum to 1.
+
+    They share out a square in the middle of the picture, whose side is `cover` times the picture's shorter
+    side or, if `padded`, its longer one. `weight` is how much the model looked at this work at all.
+    """
+
+    item_id: str
+    weight: float
+    rows: list[list[float]]
+    cover: float
+    padded: bool
+
+
 class WorkOut(BaseModel):
     """An artwork."""
 

@@ -19,7 +19,7 @@ from vasari.features.decode import BadImageError
 from vasari.serving.page.owner import admit, map_points, owner_view
 from vasari.serving.page.photographs import MOST_BYTES, Photograph, read_photograph
 from vasari.serving.page.rendering import FOREVER, Renderer, static_file
-from vasari.serving.page.rooms import artist_view, beside_view, walk_view, work_view
+from vasari.serving.page.rooms import artist_view, beside_view, between_view, walk_view, work_view
 from vasari.serving.page.thumbnails import Format, Thumbnails
 from vasari.serving.page.visitors import from_here, new_visitor, remember, visitor
 from vasari.serving.page.walls import wall
@@ -131,6 +131,11 @@ def page_routes(gallery: Gallery) -> APIRouter:
             return RedirectResponse(f"{there.path}?{there.query}", 303)
         works = walk_view(gallery, thumbnails, start, seed, visitor(request))
         return renderer.page(request, "walk.html.j2", {"title": "A walk", "works": works, "seed": seed})
+
+    @router.get("/between")
+    def between(request: Request, first: str, second: str) -> Response:
+        view = between_view(gallery, thumbnails, first, second, visitor(request))
+        return renderer.page(request, "between.html.j2", {"title": "Between two works", "view": view})
 
     @router.get("/beside")
     def beside(request: Request, left: str | None = None, right: str | None = None) -> Response:
