@@ -8,6 +8,7 @@ import vasari as vs
 from vasari.core.errors import UsageError
 from vasari.features.table import FeatureTable
 from vasari.serving.asks import Ask, Conflict, NotFound
+from vasari.serving.exposures import _difference
 from vasari.serving.filters import Filters
 from vasari.serving.gallery import Gallery
 from vasari.testing.galleries import style_of
@@ -446,6 +447,40 @@ def test_a_model_older_than_the_catalogue_answers_for_works_it_never_saw(painted
     assert {"w000", "w030"} <= set(ids(wall))
     assert not known >= set(ids(wall))
     gallery.close()
+
+
+def test_the_last_evaluation_is_told_with_its_intervals(painted, tmp_path):
+    import shutil
+
+    run = shutil.copytree(painted, tmp_path / "run")
+    data, table = vs.Dataset.load(run / "gallery"), FeatureTable.load(run / "gallery" / "features")
+    results = vs.evaluate([vs.VisRank()], data, table, protocol="last-basket", progress=False)
+    results.save(run / "evaluation")
+    gallery = Gallery.open(run)
+    told = {model.name: model.evaluation for model in gallery.models()}
+    assert gallery.overview().evaluation == results.title
+    gallery.close()
+    assert told["curatornet"] == {}
+    for _, metric, *numbers in results.summary().iter_rows():
+        one = told["visrank"][metric]
+        assert [one.mean, one.low, one.high, one.n] == pytest.approx(numbers)
+
+
+def test_a_damaged_evaluation_does_not_keep_the_gallery_shut(run):
+    (run / "evaluation").mkdir()
+    (run / "evaluation" / "evaluation.json").write_text("{")
+    gallery = Gallery.open(run)
+    assert gallery.overview().evaluation is None
+    gallery.close()
+
+
+def test_the_interval_of_a_difference_is_that_of_many_repetitions():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(1, 1, 80), rng.normal(0, 2, 50)
+    mean, low, high = _difference(first.tolist(), second.tolist(), seed=0)
+    drawn = [rng.choice(first, 80).mean() - rng.choice(second, 50).mean() for _ in range(4000)]
+    assert mean == pytest.approx(first.mean() - second.mean())
+    np.testing.assert_allclose([low, high], np.percentile(drawn, [2.5, 97.5]), atol=0.05)
 
 
 def test_the_overview_counts_what_happened(embedded):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vasari.core.errors import NotFoundError, UsageError, VasariError
+from vasari.metrics import Interval
 from vasari.serving.filters import Filters
 
 if TYPE_CHECKING:
@@ -206,7 +207,8 @@ class ModelInfo:
     share
         Of the visitors assigned to it, 0 to 1.
     evaluation
-        Metric to mean over users, from the last evaluation of this model; empty if there is none.
+        Metric to mean over users with its 95% interval, from the last evaluation of models of this class;
+        empty if there is none.
     """
 
     name: str
@@ -214,7 +216,7 @@ class ModelInfo:
     version: str
     age_seconds: float
     share: float
-    evaluation: Mapping[str, float] = field(default_factory=dict)
+    evaluation: Mapping[str, Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -263,6 +265,8 @@ class Overview:
         Model to how many answers it gave.
     models
         As `Gallery.models`.
+    evaluation
+        Data, protocol and users of the last evaluation; None if there is none.
     map
         (item_id, x, y): the collection in two dimensions by looks, x and y in 0 to 1, at most 2,000 works.
     """
@@ -277,4 +281,5 @@ class Overview:
     cold_visitors: tuple[str, ...]
     answers: Mapping[str, int]
     models: tuple[ModelInfo, ...]
+    evaluation: str | None
     map: tuple[tuple[str, float, float], ...]

@@ -43,7 +43,7 @@ from vasari.serving.asks import (
 )
 from vasari.serving.batching import Batcher
 from vasari.serving.encoder import Encoder, admit
-from vasari.serving.exposures import ExposureLog, check_shares, variant
+from vasari.serving.exposures import Contest, ExposureLog, Variant, check_shares, compare_variants, variant
 from vasari.serving.filters import Filters
 from vasari.serving.live import Live, State
 from vasari.serving.owner import Owner
@@ -109,7 +109,7 @@ class Gallery:
         )
         self._live.catch_up()
         self.settle()  # models that were swapped in before the last stop answer from the start
-        self._owner = Owner(data, store)
+        self._owner = Owner(data, store, self._evaluated.title)
         # Here, since whoever looks at the first work should not wait for it.
         self._centres = None if shelf.looks is None else likeness.cluster_centres(shelf.looks)
         self._exposures = ExposureLog(store)
@@ -377,6 +377,11 @@ class Gallery:
         self._exposures.flush()
         return self._owner.overview(state.shelf, len(self._live.visitors), self.models())
 
+    def experiment(self) -> tuple[list[Variant], list[Contest]]:
+        """Compare the models by what visitors took of what they were shown; see `compare_variants`."""
+        self._exposures.flush()
+        return compare_variants(self.store)
+
     def counts(self) -> tuple[int, int]:
         """How many works there are, all and those that can be had."""
         shelf = self._live.catch_up().shelf
@@ -405,7 +410,7 @@ class Gallery:
         if not is_model(folder):
             raise NotFound(f"{folder.name!r} is no folder with a model")
         snapshot = Snapshot.read(name, folder, self._item_ids, self._table)
-        return replace(snapshot, evaluation=self._evaluated.get(snapshot.model.name, {}))
+        return replace(snapshot, evaluation=self._evaluated.means.get(snapshot.model.name, {}))
 
     def _swapped(self, name: str, folder: str) -> None:
         """Follow a swap that some process made; the old model answers until the new one stands."""

@@ -18,6 +18,7 @@ from vasari.core.files import CHECKSUMS, sha256_file
 from vasari.data.ragged import Ragged
 from vasari.features.fingerprint import DEEP, Fingerprint
 from vasari.features.table import FeatureTable
+from vasari.metrics import Interval
 from vasari.models import load
 from vasari.models.acf import ACF
 from vasari.models.base import Recommender
@@ -87,7 +88,7 @@ class Snapshot:
     strangers: FloatArray
     scorable: BoolArray
     index: PrunedIndex | None
-    evaluation: Mapping[str, float] = field(default_factory=dict)
+    evaluation: Mapping[str, Interval] = field(default_factory=dict)
 
     @classmethod
     def read(
@@ -96,7 +97,6 @@ class Snapshot:
         folder: Path,
         item_ids: Sequence[str],
         table: FeatureTable | None,
-        evaluation: Mapping[str, float] | None = None,
     ) -> Self:
         """Read a model from its folder and align it with the works of a data set.
 
@@ -121,7 +121,6 @@ class Snapshot:
             strangers=np.zeros((0, 0 if columns is None else columns.stop - columns.start), np.float32),
             scorable=known,
             index=None,
-            evaluation=evaluation or {},
         )
         vectors = None
         if isinstance(model, DotProduct):

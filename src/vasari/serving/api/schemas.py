@@ -236,6 +236,15 @@ class ProfileOut(BaseModel):
     dislikes: list[str]
 
 
+class IntervalOut(BaseModel):
+    """A mean over `n` users and its 95% interval."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
 class ModelOut(BaseModel):
     """A model that answers."""
 
@@ -244,7 +253,7 @@ class ModelOut(BaseModel):
     version: str
     age_seconds: float
     share: float
-    evaluation: dict[str, float]
+    evaluation: dict[str, IntervalOut] = Field(description="Of the last evaluation: means over users.")
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from vasari.core.errors import NotFoundError, UsageError, VasariError
 from vasari.features.decode import BadImageError
-from vasari.serving.page.owner import admit, map_points, owner_view
+from vasari.serving.page.owner import admit, experiment_view, map_points, owner_view
 from vasari.serving.page.photographs import MOST_BYTES, Photograph, read_photograph
 from vasari.serving.page.rendering import FOREVER, Renderer, static_file
 from vasari.serving.page.rooms import artist_view, beside_view, between_view, walk_view, work_view
@@ -149,6 +149,13 @@ def page_routes(gallery: Gallery) -> APIRouter:
         return renderer.page(
             request, "owner.html.j2", {"title": "Owner", "view": owner_view(gallery, thumbnails)}
         )
+
+    @router.get("/owner/experiment")
+    def experiment(request: Request) -> Response:
+        if not admit(request, gallery):
+            return _ask_for_key(renderer, request)
+        content = {"title": "Which model does better", "view": experiment_view(gallery)}
+        return renderer.page(request, "experiment.html.j2", content)
 
     @router.get("/owner/map")
     def collection_map(request: Request) -> Response:
