@@ -315,6 +315,8 @@ def test_models_side_by_side_are_compared_by_what_was_taken(painted, tmp_path):
         for number in range(30):
             user = f"v{number}"
             wall = client.post("/v1/recommend", json={"user_id": user, "k": 4}).json()
+            for name in ("curatornet", "visrank"):  # looked at side by side: no evidence
+                client.post("/v1/recommend", json={"user_id": user, "k": 4, "model": name})
             if wall["model"] == "visrank":
                 for work in wall["works"][:3]:
                     client.post("/v1/interactions", json={"user_id": user, "item_id": work["item_id"]})

@@ -434,7 +434,8 @@ class Gallery:
 
     def _note(self, ask: Ask, done: Future[Answer]) -> None:
         if not done.cancelled() and done.exception() is None:
-            self._exposures.add(ask.user_id, done.result())
+            # Whoever names a model was not dealt to it, and is no evidence of which does better.
+            self._exposures.add(ask.user_id if ask.model is None else None, done.result())
 
     def _wall(self, shelf: Shelf, rows: likeness.IntArray, scores: npt.NDArray[np.floating]) -> Answer:
         """An answer by looks."""

@@ -314,7 +314,6 @@ def test_the_map_is_zoomed_by_the_wheel_and_the_page_stays(visit):
     near = pixels(page)
     page.mouse.wheel(0, 300)
     far = pixels(page)
-    assert len({whole, near, far}) >= 2
     assert near not in (whole, far)
     assert page.evaluate("scrollY") == scrolled
 

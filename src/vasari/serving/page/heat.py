@@ -12,7 +12,7 @@ from PIL import Image
 from vasari.serving.asks import HeatMap
 from vasari.serving.page.thumbnails import Size
 
-DARKEST = 184  # of 255: the shade over what the model passed over
+DARKEST = 150  # of 255: the shade over what the model passed over; the style sheet has it, too
 
 
 @dataclass(frozen=True)
