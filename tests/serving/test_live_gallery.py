@@ -513,3 +513,9 @@ def test_browsing_pages_through_everything_in_order(embedded):
     assert len(embedded.of_artist(artists[0].artist_id)) == artists[0].works
     with pytest.raises(NotFound):
         embedded.of_artist("nobody")
+
+
+def test_dates_are_changed_as_iso_writes_them(embedded):
+    for text in ("2024-05-01T12:00:00+02:00", "2024-05-01T10:00:00Z", "2024-05-01 10:00"):
+        work = embedded.update_work("w001", {"added_at": text})
+        assert work.columns["added_at"].isoformat() == "2024-05-01T10:00:00+00:00"

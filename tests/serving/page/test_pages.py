@@ -192,10 +192,14 @@ def test_the_owner_s_page_is_the_owner_s(gallery):
         ).status_code
 
     app = create_app(gallery, Limits(rate=0))
-    near, far = TestClient(app, client=("127.0.0.1", 1)), TestClient(app, client=("203.0.113.9", 1))
+    near, far = (
+        TestClient(app, base_url="http://127.0.0.1", client=(address, 1))
+        for address in ("127.0.0.1", "203.0.113.9")
+    )
     assert asked(near) == (200, 200)
     assert asked(far) == (401, 401)
     assert asked(near, **{"X-Forwarded-For": "203.0.113.9"}) == (401, 401)
+    assert asked(near, Host="gallery.example") == (401, 401)  # a name that points to this machine
     key = keys.new_key(gallery.store, "owner")
 
     def basic(text):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from fastapi import Request
 from markupsafe import Markup
 
 from vasari.evaluation.report.charts import frame, line, nice_ticks, number, text
+from vasari.serving.api.access import is_local
 from vasari.serving.asks import ModelInfo, Overview
 from vasari.serving.exposures import Contest, Variant
 from vasari.serving.page.thumbnails import SIDES, Thumbnails
@@ -34,12 +34,7 @@ def admit(request: Request, gallery: Gallery) -> bool:
     With an API key as the password of HTTP Basic; where there are no keys, from this machine.
     """
     if not gallery.has_keys:
-        if "x-forwarded-for" in request.headers or "forwarded" in request.headers:
-            return False  # a proxy speaks for somebody else
-        try:
-            return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
-        except ValueError:
-            return False
+        return is_local(request)
     scheme, _, told = request.headers.get("authorization", "").partition(" ")
     try:
         _, colon, key = base64.b64decode(told, validate=True).decode().partition(":")
