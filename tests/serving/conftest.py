@@ -23,7 +23,7 @@ from starlette.testclient import TestClient
 from vasari.data.catalogue import Catalogue
 from vasari.data.dataset import Dataset
 from vasari.features.extract import extract
-from vasari.models import BPR, CuratorNet, VisRank
+from vasari.models import ACF, BPR, CuratorNet, VisRank
 from vasari.serving.api.app import create_app
 from vasari.serving.api.guard import Limits
 from vasari.serving.gallery import Gallery
@@ -56,6 +56,19 @@ def painted(tmp_path_factory):
     CuratorNet(**settings).fit(data, table, seed=1).save_pretrained(root / "curatornet-2")
     VisRank().fit(data, table).save_pretrained(root / "visrank")
     BPR(epochs=1, triples_per_epoch=1000).fit(data).save_pretrained(root / "bpr")
+    return root
+
+
+@pytest.fixture(scope="session")
+def attentive(painted, tmp_path_factory):
+    """A run whose model looks at positions of the pictures; nobody may write to it."""
+    root = tmp_path_factory.mktemp("attentive")
+    shutil.copytree(painted / "gallery", root / "gallery", ignore=shutil.ignore_patterns("features"))
+    data = Dataset.load(root / "gallery")
+    table = extract(data, spatial=True, out=root / "gallery" / "features", progress=False)
+    ACF(epochs=1, triples_per_epoch=500, dim=8, attention_dim=8, channels=8).fit(data, table).save_pretrained(
+        root / "acf"
+    )
     return root
 
 

@@ -315,14 +315,17 @@ def test_models_side_by_side_are_compared_by_what_was_taken(painted, tmp_path):
         for number in range(30):
             user = f"v{number}"
             wall = client.post("/v1/recommend", json={"user_id": user, "k": 4}).json()
+            for name in ("curatornet", "visrank"):  # looked at side by side: no evidence
+                client.post("/v1/recommend", json={"user_id": user, "k": 4, "model": name})
             if wall["model"] == "visrank":
                 for work in wall["works"][:3]:
                     client.post("/v1/interactions", json={"user_id": user, "item_id": work["item_id"]})
-        gallery._exposures.flush()
         found = client.get("/v1/experiment").json()
+        page = client.get("/owner/experiment").text
     means = {one["model"]: one["taken_of_ten"]["mean"] for one in found["variants"]}
     assert means == {"curatornet": 0.0, "visrank": 7.5}
     assert sum(one["users"] for one in found["variants"]) == 30
     (contest,) = found["contests"]
-    assert contest["difference"] == -7.5
+    assert contest["difference"] == contest["low"] == contest["high"] == -7.5
+    assert "curatornet less visrank" in page
     assert contest["p_value"] < 0.01

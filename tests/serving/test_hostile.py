@@ -382,6 +382,43 @@ def test_a_real_server_stands_bad_manners(served):
     assert served.process.poll() is None
 
 
+ENDLESS = {
+    "headers": b"GET / HTTP/1.1\r\nHost: a\r\n",
+    "trailers": b"POST /v1/recommend HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n",
+    "sizes": b"POST /v1/recommend HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+}
+
+
+@pytest.mark.parametrize("line", [b"X: " + b"a" * 1000 + b"\r\n", b"a" * 1000])
+def test_what_is_no_body_has_an_end(served, line):
+    """Many lines, and one that never ends."""
+    before = memory(served.process.pid)
+    for name, start in ENDLESS.items():
+        prefix = b"X: " if line[:1] == b"a" and name != "sizes" else b""
+        taken = 0
+        with socket.create_connection(("127.0.0.1", served.port), timeout=30) as connection:
+            connection.sendall(start + prefix)
+            try:
+                for _ in range(100):
+                    connection.sendall(line * 1000)
+                    taken += 1
+            except (ConnectionError, BrokenPipeError):
+                pass
+        assert taken < 50, (name, taken)
+    assert memory(served.process.pid) - before < 30
+    assert served.process.poll() is None
+
+
+def test_a_large_body_in_small_chunks_is_still_a_body(served):
+    head = b"POST /v1/recommend HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    body = b'{"likes": ["w001"]}' + b" " * 3_000_000
+    pieces = [body[start : start + 1000] for start in range(0, len(body), 1000)]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    answer = exchange(served.port, head + b"Transfer-Encoding: chunked\r\n\r\n", chunks + b"0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
 @pytest.mark.slow
 def test_who_does_not_finish_is_hung_up_on(served):
     half_head = socket.create_connection(("127.0.0.1", served.port), timeout=60)
@@ -405,3 +442,27 @@ def test_memory_does_not_grow_with_refusals(served):
             exchange(served.port, head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         sizes.append(memory(served.process.pid))
     assert max(after - before for before, after in pairwise(sizes[1:])) < 20, sizes
+
+
+def test_what_is_no_address_is_no_address_of_ours(client):
+    for headers in ({"Host": "[::1"}, {"Origin": "http://[::1"}):
+        body = {"user_id": "u", "item_id": "w001"}
+        assert refused(client.post("/v1/interactions", json=body, headers=headers))
+        liked = client.post("/taste", data={"like": "w001"}, headers=headers, follow_redirects=False)
+        assert liked.status_code in (303, 403)
+
+
+@pytest.mark.parametrize("value", ["yesterday", 10**17, -(10**18), 1.5, True, "9999999-01-01"])
+def test_what_is_no_date_is_no_date(client, value):
+    assert refused(client.patch("/v1/works/w001", json={"changes": {"added_at": value}}))
+
+
+def test_a_thread_of_millions_of_pixels_is_not_decoded(client):
+    for size in ((1, 30_000_000), (30_000_000, 1)):
+        picture = png(*size, b"\0" * 1000)
+        assert refused(client.post("/v1/recommend/pictures", files={"pictures": ("a", picture)}))
+        assert refused(client.put("/v1/works/w001/picture", files={"picture": ("a", picture)}))
+        started = time.monotonic()
+        page = client.post("/", files={"photograph": ("a", picture)}, headers={"Origin": "http://127.0.0.1"})
+        assert page.status_code == 422
+        assert time.monotonic() - started < 2

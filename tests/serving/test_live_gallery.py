@@ -8,6 +8,7 @@ import vasari as vs
 from vasari.core.errors import UsageError
 from vasari.features.table import FeatureTable
 from vasari.serving.asks import Ask, Conflict, NotFound
+from vasari.serving.exposures import _difference
 from vasari.serving.filters import Filters
 from vasari.serving.gallery import Gallery
 from vasari.testing.galleries import style_of
@@ -163,6 +164,16 @@ def test_likeness(embedded):
     assert {style_of(work.item_id) for work in neighbours} == {2}
 
 
+def test_whoever_looks_at_the_first_work_does_not_wait_for_clusters(embedded, monkeypatch):
+    from sklearn.cluster import MiniBatchKMeans
+
+    def late(*_):
+        raise AssertionError("clusters are learnt while somebody waits")
+
+    monkeypatch.setattr(MiniBatchKMeans, "fit", late)
+    assert embedded.cluster_neighbours("w030", 5)
+
+
 def test_a_walk_is_repeated_by_its_seed_and_repeats_nothing(embedded):
     walk = ids(embedded.surprise("w001", 20, seed=3))
     assert walk == ids(embedded.surprise("w001", 20, seed=3))
@@ -205,6 +216,24 @@ def test_pictures_and_dislikes_have_their_part_in_the_reasons(embedded):
 
 def test_a_cold_visitor_has_no_reasons(embedded):
     assert embedded.explain(Ask(user_id="stranger"), "w001") == []
+
+
+def test_heat_maps_are_where_the_model_looked(attentive, tmp_path):
+    gallery = Gallery.open(attentive, f"sqlite:///{tmp_path / 'gallery.db'}")
+    seen = gallery.heat_maps(Ask(likes=LIKES))
+    expected = vs.load(attentive / "acf").attention(LIKES)
+    assert list(seen) == expected["item_id"].to_list()
+    for one, weight, positions in expected.iter_rows():
+        assert seen[one].weight == pytest.approx(weight)
+        np.testing.assert_allclose(np.concatenate(seen[one].rows), positions, rtol=1e-5)
+        assert len(seen[one].rows) == 7
+        assert (seen[one].cover, seen[one].padded) == (pytest.approx(0.875), False)
+    assert gallery.heat_maps(Ask(user_id="stranger")) == {}
+    gallery.close()
+
+
+def test_a_model_without_attention_has_no_heat_maps(embedded):
+    assert embedded.heat_maps(Ask(likes=LIKES)) == {}
 
 
 # ---------------------------------------------------------------- live state, on both kinds of database
@@ -420,6 +449,40 @@ def test_a_model_older_than_the_catalogue_answers_for_works_it_never_saw(painted
     gallery.close()
 
 
+def test_the_last_evaluation_is_told_with_its_intervals(painted, tmp_path):
+    import shutil
+
+    run = shutil.copytree(painted, tmp_path / "run")
+    data, table = vs.Dataset.load(run / "gallery"), FeatureTable.load(run / "gallery" / "features")
+    results = vs.evaluate([vs.VisRank()], data, table, protocol="last-basket", progress=False)
+    results.save(run / "evaluation")
+    gallery = Gallery.open(run)
+    told = {model.name: model.evaluation for model in gallery.models()}
+    assert gallery.overview().evaluation == results.title
+    gallery.close()
+    assert told["curatornet"] == {}
+    for _, metric, *numbers in results.summary().iter_rows():
+        one = told["visrank"][metric]
+        assert [one.mean, one.low, one.high, one.n] == pytest.approx(numbers)
+
+
+def test_a_damaged_evaluation_does_not_keep_the_gallery_shut(run):
+    (run / "evaluation").mkdir()
+    (run / "evaluation" / "evaluation.json").write_text("{")
+    gallery = Gallery.open(run)
+    assert gallery.overview().evaluation is None
+    gallery.close()
+
+
+def test_the_interval_of_a_difference_is_that_of_many_repetitions():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(1, 1, 80), rng.normal(0, 2, 50)
+    mean, low, high = _difference(first.tolist(), second.tolist(), seed=0)
+    drawn = [rng.choice(first, 80).mean() - rng.choice(second, 50).mean() for _ in range(4000)]
+    assert mean == pytest.approx(first.mean() - second.mean())
+    np.testing.assert_allclose([low, high], np.percentile(drawn, [2.5, 97.5]), atol=0.05)
+
+
 def test_the_overview_counts_what_happened(embedded):
     log = vs.Dataset.load(embedded.run.data).interactions
     before = sum(count for _, count in embedded.overview().sales)
@@ -450,3 +513,9 @@ def test_browsing_pages_through_everything_in_order(embedded):
     assert len(embedded.of_artist(artists[0].artist_id)) == artists[0].works
     with pytest.raises(NotFound):
         embedded.of_artist("nobody")
+
+
+def test_dates_are_changed_as_iso_writes_them(embedded):
+    for text in ("2024-05-01T12:00:00+02:00", "2024-05-01T10:00:00Z", "2024-05-01 10:00"):
+        work = embedded.update_work("w001", {"added_at": text})
+        assert work.columns["added_at"].isoformat() == "2024-05-01T10:00:00+00:00"

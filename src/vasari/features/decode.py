@@ -51,6 +51,7 @@ FORMATS = (
     "ICO",
 )
 MAX_PIXELS = 178_956_970  # where Pillow itself refuses: 512 MiB of RGB
+MAX_SIDE = 65_535  # pixels, as in JPEG: to shrink a thread of millions takes gigabytes
 MAX_BYTES = 2**31
 BACKGROUND = (255, 255, 255)
 
@@ -228,8 +229,8 @@ def _guarded(image: Image.Image, views: Sequence[View]) -> Decoded:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise BadImageError(f"has {width} x {height} pixels, more than {MAX_PIXELS}")
-    if min(width, height) < 1:
-        raise BadImageError(f"has {width} x {height} pixels")
+    if not 1 <= min(width, height) <= max(width, height) <= MAX_SIDE:
+        raise BadImageError(f"has {width} x {height} pixels; a side must have 1 to {MAX_SIDE}")
     gate = _large if width * height > _LARGE_PIXELS else contextlib.nullcontext()
     try:
         with gate:

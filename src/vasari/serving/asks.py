@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vasari.core.errors import NotFoundError, UsageError, VasariError
+from vasari.metrics import Interval
 from vasari.serving.filters import Filters
 
 if TYPE_CHECKING:
@@ -206,7 +207,8 @@ class ModelInfo:
     share
         Of the visitors assigned to it, 0 to 1.
     evaluation
-        Metric to mean over users, from the last evaluation of this model; empty if there is none.
+        Metric to mean over users with its 95% interval, from the last evaluation of models of this class;
+        empty if there is none.
     """
 
     name: str
@@ -214,15 +216,31 @@ class ModelInfo:
     version: str
     age_seconds: float
     share: float
-    evaluation: Mapping[str, float] = field(default_factory=dict)
+    evaluation: Mapping[str, Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class HeatMap:
-    """Where in a picture ACF looked: `rows` of weights from the top, all of them sum to 1."""
+    """Where in a picture of the profile a model with attention (ACF) looked.
+
+    Attributes
+    ----------
+    item_id
+        A work of the profile.
+    weight
+        How much the model looked at this work at all; the weights of a profile sum to 1.
+    rows
+        How much it looked at each position, from the top, from left to right; all of them sum to 1.
+    cover, padded
+        The positions share out a square in the middle of the picture. Its side is `cover` times the shorter
+        side of the picture or, if the model saw pictures `padded`, the longer one.
+    """
 
     item_id: str
+    weight: float
     rows: tuple[tuple[float, ...], ...]
+    cover: float
+    padded: bool
 
 
 @dataclass(frozen=True)
@@ -247,6 +265,8 @@ class Overview:
         Model to how many answers it gave.
     models
         As `Gallery.models`.
+    evaluation
+        Data, protocol and users of the last evaluation; None if there is none.
     map
         (item_id, x, y): the collection in two dimensions by looks, x and y in 0 to 1, at most 2,000 works.
     """
@@ -261,4 +281,5 @@ class Overview:
     cold_visitors: tuple[str, ...]
     answers: Mapping[str, int]
     models: tuple[ModelInfo, ...]
+    evaluation: str | None
     map: tuple[tuple[str, float, float], ...]

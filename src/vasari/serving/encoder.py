@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from vasari.core.errors import UsageError
-from vasari.features.decode import FORMATS, BadImageError, quiet_pillow
+from vasari.features.decode import FORMATS, MAX_SIDE, BadImageError, quiet_pillow
 from vasari.features.extractor import Extractor
 from vasari.features.fingerprint import Fingerprint
 from vasari.serving.batching import Busy
@@ -42,6 +42,8 @@ def admit(content: bytes) -> Image.Image:
     width, height = image.size
     if not 0 < width * height <= MAX_PIXELS:
         raise BadImageError(f"has {width} x {height} pixels, more than {MAX_PIXELS}")
+    if max(width, height) > MAX_SIDE:
+        raise BadImageError(f"has {width} x {height} pixels; a side may have {MAX_SIDE}")
     return image
 
 

@@ -7,6 +7,7 @@ cut that line into pieces.
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,16 +15,21 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 
 from vasari.core.errors import UsageError
 from vasari.core.seeds import generator
 from vasari.metrics import Interval, bootstrap, holm
+from vasari.metrics.intervals import RESAMPLES
 from vasari.serving.asks import Answer
 from vasari.serving.store.store import LIKE, SALE, Exposure, Store, now
+
+Rates = npt.NDArray[np.float64]
 
 FLUSH = 1.0  # seconds between two writes of what was shown
 HELD = 20_000  # answers held in memory at most, should the store be slow
 PERMUTATIONS = 9_999
+BATCH = 500  # resamples in memory at a time
 
 
 def variant(user_id: str, shares: Mapping[str, float]) -> str:
@@ -129,11 +135,16 @@ class Variant:
 
 @dataclass(frozen=True)
 class Contest:
-    """Two variants: difference of the means, and its p-value after Holm's correction for all pairs."""
+    """Two variants: difference of the means (first - second) with its 95% interval, and its p-value.
+
+    The p-value is Holm's, for all pairs.
+    """
 
     first: str
     second: str
     difference: float
+    low: float
+    high: float
     p_value: float
 
 
@@ -170,27 +181,47 @@ def compare_variants(store: Store, seed: int = 0) -> tuple[list[Variant], list[C
     pairs = list(combinations(sorted(rates), 2))
     p_values = holm([_permutation(rates[a], rates[b], seed) for a, b in pairs]) if pairs else []
     contests = [
-        Contest(a, b, float(np.mean(rates[a]) - np.mean(rates[b])), p)
+        Contest(a, b, *_difference(rates[a], rates[b], seed), p)
         for (a, b), p in zip(pairs, p_values, strict=True)
     ]
     return variants, contests
+
+
+def _of_means(first: Rates, second: Rates, axis: int) -> Rates:
+    return np.asarray(np.mean(first, axis=axis) - np.mean(second, axis=axis))
+
+
+def _difference(first: Sequence[float], second: Sequence[float], seed: int) -> tuple[float, float, float]:
+    """Difference of two means and its percentile bootstrap interval, each group drawn by itself."""
+    from scipy import stats
+
+    mean = float(np.mean(first) - np.mean(second))
+    if len(first) < 2 or len(second) < 2:
+        return mean, math.nan, math.nan
+    found = stats.bootstrap(
+        (first, second),
+        _of_means,
+        n_resamples=RESAMPLES,
+        vectorized=True,
+        batch=BATCH,
+        method="percentile",
+        rng=generator(seed, "difference"),
+    ).confidence_interval
+    return mean, float(found.low), float(found.high)
 
 
 def _permutation(first: Sequence[float], second: Sequence[float], seed: int) -> float:
     """Two-sided p-value of the difference of two means when users are dealt anew to both groups."""
     from scipy.stats import permutation_test
 
-    def difference(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
-        return np.mean(a, axis=axis) - np.mean(b, axis=axis)
-
     if len(first) < 2 or len(second) < 2:
         return 1.0
     found = permutation_test(
         (first, second),
-        difference,
+        _of_means,
         n_resamples=PERMUTATIONS,
         vectorized=True,
-        batch=500,
+        batch=BATCH,
         rng=generator(seed, "variants"),
     )
     return float(found.pvalue)

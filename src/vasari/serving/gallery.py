@@ -43,7 +43,7 @@ from vasari.serving.asks import (
 )
 from vasari.serving.batching import Batcher
 from vasari.serving.encoder import Encoder, admit
-from vasari.serving.exposures import ExposureLog, check_shares, variant
+from vasari.serving.exposures import Contest, ExposureLog, Variant, check_shares, compare_variants, variant
 from vasari.serving.filters import Filters
 from vasari.serving.live import Live, State
 from vasari.serving.owner import Owner
@@ -109,8 +109,9 @@ class Gallery:
         )
         self._live.catch_up()
         self.settle()  # models that were swapped in before the last stop answer from the start
-        self._owner = Owner(data, store)
-        self._clusters = likeness.LookClusters()
+        self._owner = Owner(data, store, self._evaluated.title)
+        # Here, since whoever looks at the first work should not wait for it.
+        self._centres = None if shelf.looks is None else likeness.cluster_centres(shelf.looks)
         self._exposures = ExposureLog(store)
         self._batcher: Batcher[Question, Answer] = Batcher(lambda asked: answer_all(self._live, asked))
 
@@ -198,26 +199,13 @@ class Gallery:
         path = likeness.walk(shelf, row, _few(k), time.time_ns() if seed is None else seed)
         return self._wall(shelf, path, np.zeros(len(path)))
 
-    def heat_map(self, ask: Ask, item_id: str, profile_item: str) -> HeatMap | None:
-        """Where in `profile_item` the model looked for this visitor; None if it keeps no spatial maps."""
+    def heat_maps(self, ask: Ask) -> dict[str, HeatMap]:
+        """Where the model looked in the works of the visitor's profile; empty if it keeps no spatial maps."""
         state = self._live.catch_up()
         snapshot = state.snapshot(ask.model or self.variant_of(ask.user_id))
-        state.shelf.roster.rows([item_id, profile_item])
-        attention = getattr(snapshot.model, "attention", None)
-        known = snapshot.model.item_ids
-        profile = [
-            item
-            for item in state.shelf.roster.take(taste_of(self._live, state, ask, None).likes)
-            if item in known and snapshot.model.scorable[known.rows([item])[0]]
-        ]
-        if attention is None or profile_item not in profile:
-            return None
-        table = attention(profile, ask.user_id).filter(pl.col("item_id") == profile_item)
-        weights = np.array(table["positions"].to_list()).reshape(-1)
-        side = round(len(weights) ** 0.5)
-        if side < 2 or side * side != len(weights):
-            return None
-        return HeatMap(profile_item, tuple(map(tuple, weights.reshape(side, side).tolist())))
+        if not snapshot.attends:
+            return {}
+        return snapshot.heat_maps(taste_of(self._live, state, ask, None), state.shelf.roster)
 
     # ------------------------------------------------------------------ works
 
@@ -274,7 +262,9 @@ class Gallery:
     def cluster_neighbours(self, item_id: str, k: int = 12) -> list[Work]:
         """Works of the same visual cluster that can be had, the most alike first."""
         shelf = self._live.catch_up().shelf
-        return shelf.works(self._clusters.neighbours(shelf, shelf.roster.row(item_id), _few(k)))
+        return shelf.works(
+            likeness.cluster_neighbours(shelf, self._centres, shelf.roster.row(item_id), _few(k))
+        )
 
     # ------------------------------------------------------------------ live state
 
@@ -387,6 +377,11 @@ class Gallery:
         self._exposures.flush()
         return self._owner.overview(state.shelf, len(self._live.visitors), self.models())
 
+    def experiment(self) -> tuple[list[Variant], list[Contest]]:
+        """Compare the models by what visitors took of what they were shown; see `compare_variants`."""
+        self._exposures.flush()
+        return compare_variants(self.store)
+
     def counts(self) -> tuple[int, int]:
         """How many works there are, all and those that can be had."""
         shelf = self._live.catch_up().shelf
@@ -415,7 +410,7 @@ class Gallery:
         if not is_model(folder):
             raise NotFound(f"{folder.name!r} is no folder with a model")
         snapshot = Snapshot.read(name, folder, self._item_ids, self._table)
-        return replace(snapshot, evaluation=self._evaluated.get(snapshot.model.name, {}))
+        return replace(snapshot, evaluation=self._evaluated.means.get(snapshot.model.name, {}))
 
     def _swapped(self, name: str, folder: str) -> None:
         """Follow a swap that some process made; the old model answers until the new one stands."""
@@ -439,7 +434,8 @@ class Gallery:
 
     def _note(self, ask: Ask, done: Future[Answer]) -> None:
         if not done.cancelled() and done.exception() is None:
-            self._exposures.add(ask.user_id, done.result())
+            # Whoever names a model was not dealt to it, and is no evidence of which does better.
+            self._exposures.add(ask.user_id if ask.model is None else None, done.result())
 
     def _wall(self, shelf: Shelf, rows: likeness.IntArray, scores: npt.NDArray[np.floating]) -> Answer:
         """An answer by looks."""

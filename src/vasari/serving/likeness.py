@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 import numpy.typing as npt
 
@@ -82,33 +80,29 @@ def walk(shelf: Shelf, start: int | None, k: int, seed: int) -> IntArray:
     return np.array(path, dtype=np.int64)
 
 
-class LookClusters:
-    """Visual clusters, learnt when first asked for: k-means in the space of looks."""
-
-    def __init__(self) -> None:
-        self._centres: npt.NDArray[np.float32] | None = None
-        self._lock = threading.Lock()
-
-    def neighbours(self, shelf: Shelf, row: int, k: int) -> IntArray:
-        """Works of the same cluster that can be had, the most alike first."""
-        looks = need_looks(shelf)
-        with self._lock:
-            if self._centres is None:
-                self._centres = _centres(looks)
-        near, _ = similar(shelf, row, max(10 * k, 200), shelf.available)
-        if not len(near):
-            return near
-        labels = (looks.vectors(np.append(near, row)) @ self._centres.T).argmax(1)
-        return near[labels[:-1] == labels[-1]][:k]
+def cluster_neighbours(shelf: Shelf, centres: FloatArray | None, row: int, k: int) -> IntArray:
+    """Works of the same cluster that can be had, the most alike first; `centres` from `cluster_centres`."""
+    looks = need_looks(shelf)
+    near, _ = similar(shelf, row, max(10 * k, 200), shelf.available)
+    if not len(near) or centres is None:
+        return near[:k]
+    labels = (looks.vectors(np.append(near, row)) @ centres.T).argmax(1)
+    return near[labels[:-1] == labels[-1]][:k]
 
 
-def _centres(looks: Looks) -> npt.NDArray[np.float32]:
+def cluster_centres(looks: Looks) -> FloatArray:
+    """Visual clusters as unit vectors, shape (clusters, axes): k-means in the space of looks.
+
+    Learnt from at most `SAMPLE` works, so that it takes a second in a collection of any size.
+    """
     from sklearn.cluster import MiniBatchKMeans
 
     count = len(looks.index)
-    vectors = looks.vectors(np.arange(0, count, max(1, count // SAMPLE)))
+    vectors = looks.vectors(np.arange(0, count, max(1, -(-count // SAMPLE))))
     vectors = vectors[vectors.any(axis=1)]
+    if not len(vectors):  # all look the same
+        return np.zeros((1, vectors.shape[1]), np.float32)
     clusters = min(CLUSTERS, max(1, len(vectors) // PER_CLUSTER))
     centres = MiniBatchKMeans(clusters, random_state=0, n_init=3).fit(vectors).cluster_centers_
-    unit: npt.NDArray[np.float32] = centres / np.linalg.norm(centres, axis=1, keepdims=True).clip(1e-12)
+    unit: FloatArray = centres / np.linalg.norm(centres, axis=1, keepdims=True).clip(1e-12)
     return unit.astype(np.float32)

@@ -16,6 +16,8 @@ from vasari.serving.snapshot import Snapshot
 from vasari.serving.store.store import ADDED, CHANGED, SWAP, Event, Store, StoredWork
 from vasari.serving.visitors import Visitors, taken_rows
 
+AT_ONCE = 20_000  # events in memory at a time
+
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -81,10 +83,11 @@ class Live:
     def catch_up(self) -> State:
         """The state with everything that was committed before this call."""
         with self._lock:
-            events = self.store.events_after(self._last)
-            if events:
+            while events := self.store.events_after(self._last, AT_ONCE):
                 self._state = self._after(events)
                 self._last = events[-1].id
+                if len(events) < AT_ONCE:
+                    break
             return self._state
 
     @property

@@ -27,9 +27,12 @@ class Owner:
         Catalogue and log.
     store
         What happened since.
+    evaluation
+        See `Overview`.
     """
 
-    def __init__(self, data: Dataset, store: Store) -> None:
+    def __init__(self, data: Dataset, store: Store, evaluation: str | None) -> None:
+        self._evaluation = evaluation
         days = data.interactions.sales()["timestamp"].dt.strftime("%Y-%m-%d").to_list()
         self._sales = Counter(days)
         self._store = store
@@ -52,6 +55,7 @@ class Owner:
             cold_visitors=tuple(reversed(list(self._shown.cold)[-LISTED:])),
             answers=dict(self._shown.answers),
             models=tuple(models),
+            evaluation=self._evaluation,
             map=_map(shelf),
         )
 

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
 
 from vasari.core.errors import NotFoundError, VasariError
 from vasari.core.files import recover_folder
 from vasari.data.dataset import DATASET_FILE
+from vasari.metrics import Interval
+
+logger = logging.getLogger(__name__)
 
 DATA_FOLDERS = ("gallery", "data", ".")
 EVALUATION = "evaluation"
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """An evaluation: what it was of; for every class of models, metric to mean over users with interval."""
+
+    title: str | None = None
+    means: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,26 +88,22 @@ class RunFolder:
             evaluation=evaluation if (evaluation / "evaluation.json").is_file() else None,
         )
 
-    def evaluated(self) -> dict[str, dict[str, float]]:
-        """Class of a model to its metrics, means over users; empty where nothing was evaluated."""
+    def evaluated(self) -> Evaluated:
+        """What the last evaluation found; nothing where there was none, or it cannot be read."""
         if self.evaluation is None:
-            return {}
+            return Evaluated()
         from vasari.evaluation.storage import load_evaluation
 
         try:
-            results = load_evaluation(self.evaluation).results
-        except VasariError:
-            return {}
-        means: dict[str, dict[str, float]] = {}
-        for result in results:
-            frame = result.per_user()
-            numbers = {name: frame[name].mean() for name in frame.columns if "@" in name or name == "auc"}
-            means[result.name] = {
-                name: float(value)
-                for name, value in numbers.items()
-                if isinstance(value, float) and np.isfinite(value)
-            }
-        return means
+            found = load_evaluation(self.evaluation)
+        except VasariError as error:
+            logger.warning("the evaluation in %s is not shown: %s", self.evaluation, error)
+            return Evaluated()
+        means: dict[str, dict[str, Interval]] = {}
+        for model, metric, *numbers in found.summary().iter_rows():
+            if numbers[-1]:  # users who have it
+                means.setdefault(model, {})[metric] = Interval(*numbers)
+        return Evaluated(found.title, means)
 
 
 def is_model(folder: Path) -> bool:

@@ -24,6 +24,7 @@ from vasari.serving.api.guard import Limits
 from vasari.serving.gallery import Gallery
 
 HEADER_SECONDS = 15.0  # until a connection must have sent the headers of a request
+MOST_SPARE = 1 << 20  # bytes of a request that are no body: headers, trailers, sizes of chunks
 KEEP_ALIVE = 20  # seconds between two requests of one connection
 GRACE = 10  # seconds for requests under way when the gallery is told to stop
 START = 300  # seconds for a worker to import torch and read the models before it is taken for dead
@@ -60,7 +61,27 @@ class Options:
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which also hangs up on those who do not get to the end of their headers."""
+    """uvicorn's protocol, which also hangs up on those who do not get to the end of their headers.
+
+    Or who send too much that is no body: httptools keeps headers, trailers and the like in memory until they
+    end, before any middleware is asked.
+    """
+
+    _spare = 0  # bytes of this message, its first piece aside, that were no body
+
+    def data_received(self, data: bytes) -> None:
+        """Count what comes."""
+        self._spare += len(data)
+        if self._spare > MOST_SPARE and not self.transport.is_closing():
+            self._until.cancel()
+            self.send_400_response("The headers are too large.")
+            return
+        super().data_received(data)
+
+    def on_body(self, body: bytes) -> None:
+        """Bodies are counted elsewhere."""
+        self._spare = max(0, self._spare - len(body))
+        super().on_body(body)
 
     def connection_made(self, transport: Any) -> None:
         """Start the clock."""
@@ -76,6 +97,7 @@ class PatientProtocol(HttpToolsProtocol):
         """Start the clock for the next request of this connection."""
         self._until.cancel()
         self._until = self.loop.call_later(HEADER_SECONDS, self._give_up)
+        self._spare = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:

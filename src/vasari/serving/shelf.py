@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -235,8 +236,28 @@ class Shelf:
 
 def fitted(rows: Sequence[Mapping[str, Any]], schema: pl.Schema) -> pl.DataFrame:
     """Rows as a frame of the given columns; what is missing, or cannot be what its column holds, is empty."""
-    columns = {}
-    for name, dtype in schema.items():
-        values = pl.Series(name, [row.get(name) for row in rows], strict=False)
-        columns[name] = values.cast(dtype, strict=False)
-    return pl.DataFrame(columns)
+    return pl.DataFrame(
+        [_column(name, [row.get(name) for row in rows], dtype) for name, dtype in schema.items()]
+    )
+
+
+def _column(name: str, values: Sequence[Any], dtype: pl.DataType) -> pl.Series:
+    if dtype.is_temporal():
+        values = [_moment(value) for value in values]
+    try:
+        return pl.Series(name, values, strict=False).cast(dtype, strict=False)
+    except pl.exceptions.PolarsError:  # no such value becomes one of the column
+        if len(values) == 1:
+            return pl.Series(name, [None], dtype)
+        return pl.concat([_column(name, [value], dtype) for value in values])
+
+
+def _moment(value: Any) -> Any:
+    """A date as ISO 8601 writes it, read; without a zone it is UTC. None for what is no date."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        except ValueError:
+            return None
+        return value if value.tzinfo else value.replace(tzinfo=timezone.utc)
+    return value if isinstance(value, date) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,13 +16,16 @@ from typing_extensions import Self
 from vasari.core.errors import UsageError
 from vasari.core.files import CHECKSUMS, sha256_file
 from vasari.data.ragged import Ragged
-from vasari.features.fingerprint import Fingerprint
+from vasari.features.fingerprint import DEEP, Fingerprint
 from vasari.features.table import FeatureTable
+from vasari.metrics import Interval
 from vasari.models import load
+from vasari.models.acf import ACF
 from vasari.models.base import Recommender
 from vasari.models.dot_product import DotProduct
 from vasari.retrieval import PrunedIndex, top_k
-from vasari.serving.asks import ModelInfo
+from vasari.serving.asks import HeatMap, ModelInfo
+from vasari.serving.roster import Roster
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float32]
@@ -84,7 +88,7 @@ class Snapshot:
     strangers: FloatArray
     scorable: BoolArray
     index: PrunedIndex | None
-    evaluation: Mapping[str, float] = field(default_factory=dict)
+    evaluation: Mapping[str, Interval] = field(default_factory=dict)
 
     @classmethod
     def read(
@@ -93,7 +97,6 @@ class Snapshot:
         folder: Path,
         item_ids: Sequence[str],
         table: FeatureTable | None,
-        evaluation: Mapping[str, float] | None = None,
     ) -> Self:
         """Read a model from its folder and align it with the works of a data set.
 
@@ -118,7 +121,6 @@ class Snapshot:
             strangers=np.zeros((0, 0 if columns is None else columns.stop - columns.start), np.float32),
             scorable=known,
             index=None,
-            evaluation=evaluation or {},
         )
         vectors = None
         if isinstance(model, DotProduct):
@@ -238,6 +240,34 @@ class Snapshot:
         values = np.concatenate(parts, axis=1)
         values[~self.scorable[rows]] = 0
         return members, values, exact
+
+    @property
+    def attends(self) -> bool:
+        """Whether the model can say where in pictures it looks."""
+        return isinstance(self.model, ACF)
+
+    def heat_maps(self, taste: Taste, roster: Roster) -> dict[str, HeatMap]:
+        """Where the model, which `attends`, looked in the works of a taste; empty without spatial maps."""
+        assert isinstance(self.model, ACF)
+        assert self.model.fingerprint is not None
+        known = [row for row in taste.likes if 0 <= self.members[row] < len(self.model.item_ids)]
+        if not known:
+            return {}
+        seen = self.model.attention(roster.take(known), taste.user_id)
+        count = seen["positions"].dtype.shape[0]  # type: ignore[attr-defined]  # of an array, as ACF documents
+        side = math.isqrt(count)
+        if side < 2 or side * side != count:
+            return {}
+        fingerprint = Fingerprint.from_json(self.model.fingerprint)
+        deep = next((part.fingerprint for part in fingerprint.parts if part.name == DEEP), fingerprint)
+        padded, steps = deep.mode == "pad", deep.preprocessing
+        cover = 1.0 if padded or steps is None else steps.size / steps.resize
+        return {
+            item: HeatMap(
+                item, weight, tuple(map(tuple, np.reshape(places, (side, side)).tolist())), cover, padded
+            )
+            for item, weight, places in seen.select("item_id", "weight", "positions").iter_rows()
+        }
 
     def _left_out(self, works: Sequence[int], pictures: FloatArray | None, rows: IntArray) -> FloatArray:
         """Scores with a whole profile less those without each of its members, shape (len(rows), members)."""

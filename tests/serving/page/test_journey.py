@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 
 import pytest
@@ -216,3 +217,121 @@ def test_quick_clicks_lose_nothing(visit):
     sync.expect(page.locator("#chosen .piece")).to_have_count(4)
     page.reload()
     assert set(chosen(page)) == set(wanted)
+
+
+GIVE = """([name, kind, text]) => {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const carried = new DataTransfer();
+  carried.items.add(new File([bytes], name, { type: kind }));
+  window.carried = carried;
+}"""
+
+
+def give(page, content, name="sofa.jpg", kind="image/jpeg"):
+    """Let the visitor hold a file, as a drag or the clipboard would."""
+    page.evaluate(GIVE, [name, kind, base64.b64encode(content).decode()])
+
+
+def drag(page, step):
+    page.evaluate(
+        "(step) => document.body.dispatchEvent("
+        "new DragEvent(step, { dataTransfer: window.carried, bubbles: true, cancelable: true }))",
+        step,
+    )
+
+
+def paste(page):
+    page.evaluate(
+        "() => document.body.dispatchEvent("
+        "new ClipboardEvent('paste', { clipboardData: window.carried, bubbles: true, cancelable: true }))"
+    )
+
+
+@pytest.fixture
+def photograph(gallery):
+    """A visitor's own picture: a copy of a work of the first wall."""
+    buffer = io.BytesIO()
+    Image.open(gallery.work("w05").picture).convert("RGB").resize((640, 640)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def test_a_photograph_is_dropped(visit, photograph):
+    page = visit()
+    give(page, photograph)
+    drag(page, "dragenter")
+    assert page.locator("#drop").is_visible()
+    drag(page, "dragleave")
+    assert page.locator("#drop").is_hidden()
+    drag(page, "dragenter")
+    drag(page, "dragover")
+    drag(page, "drop")
+    page.wait_for_selector("#chosen [data-item='image:0']")
+    assert page.locator("#drop").is_hidden()
+    assert len(hung(page)) == 30
+
+
+def test_a_photograph_is_pasted(visit, photograph):
+    page = visit()
+    give(page, photograph)
+    paste(page)
+    page.wait_for_selector("#chosen [data-item='image:0']")
+    settle(page)
+    page.reload()  # it was kept nowhere
+    assert chosen(page) == []
+
+
+def test_what_is_dropped_and_no_picture_says_so(visit):
+    page = visit()
+    before = hung(page)
+    give(page, b"text", "a.txt", "text/plain")
+    drag(page, "dragenter")
+    drag(page, "drop")
+    page.wait_for_selector("#notice p")
+    assert page.locator("#drop").is_hidden()
+    assert hung(page) == before
+
+
+def pixels(page):
+    """The map as it is drawn now."""
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return page.evaluate("document.querySelector('.map canvas').toDataURL()")
+
+
+def open_map(visit):
+    page = visit("/owner")
+    page.locator(".map").scroll_into_view_if_needed()
+    page.wait_for_load_state("networkidle")
+    return page
+
+
+def test_the_map_is_zoomed_by_the_wheel_and_the_page_stays(visit):
+    page = open_map(visit)
+    box = page.locator(".map").bounding_box()
+    scrolled = page.evaluate("scrollY")
+    whole = pixels(page)
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 3)
+    page.mouse.wheel(0, -300)
+    near = pixels(page)
+    page.mouse.wheel(0, 300)
+    far = pixels(page)
+    assert near not in (whole, far)
+    assert page.evaluate("scrollY") == scrolled
+
+
+def test_the_map_is_zoomed_and_moved_by_keys_and_buttons(visit):
+    page = open_map(visit)
+    page.locator(".map").focus()
+    whole = pixels(page)
+    page.keyboard.press("+")
+    zoomed = pixels(page)
+    page.keyboard.press("ArrowRight")
+    moved = pixels(page)
+    page.keyboard.press("0")
+    back = pixels(page)
+    assert len({whole, zoomed, moved}) == 3
+    assert back == whole
+    page.get_by_role("button", name="Zoom in").click()
+    assert pixels(page) != whole
+    page.get_by_role("button", name="The whole map").click()
+    page.locator(".map").focus()
+    assert pixels(page) == whole

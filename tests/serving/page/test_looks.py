@@ -14,8 +14,10 @@ PAGES = {
     "long": "/work?id=w12",
     "broken": "/work?id=w30",
     "walk": "/walk?seed=3",
+    "between": "/between?first=w02&second=w05",
     "beside": "/beside",
     "owner": "/owner",
+    "experiment": "/owner/experiment",
 }
 
 

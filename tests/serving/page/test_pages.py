@@ -117,6 +117,8 @@ CANNOT_BE_SHOWN = (
     ("/beside?left=nobody", 404),
     ("/walk?start=nobody&seed=1", 404),
     ("/walk?seed=one", 400),
+    ("/between?first=w02", 400),
+    ("/between?first=w02&second=nobody", 404),
     ("/?surprise=nan", 400),
     ("/?surprise=101", 400),
     ("/?show=1000000000", 400),
@@ -190,10 +192,14 @@ def test_the_owner_s_page_is_the_owner_s(gallery):
         ).status_code
 
     app = create_app(gallery, Limits(rate=0))
-    near, far = TestClient(app, client=("127.0.0.1", 1)), TestClient(app, client=("203.0.113.9", 1))
+    near, far = (
+        TestClient(app, base_url="http://127.0.0.1", client=(address, 1))
+        for address in ("127.0.0.1", "203.0.113.9")
+    )
     assert asked(near) == (200, 200)
     assert asked(far) == (401, 401)
     assert asked(near, **{"X-Forwarded-For": "203.0.113.9"}) == (401, 401)
+    assert asked(near, Host="gallery.example") == (401, 401)  # a name that points to this machine
     key = keys.new_key(gallery.store, "owner")
 
     def basic(text):
@@ -226,3 +232,12 @@ def test_no_page_names_another_origin(client):
         assert re.findall(r'(?:src|href|action)="(?:https?:)?//', text) == []
         assert "<style" not in text
         assert re.findall(r"<script(?![^>]*src=)", text) == []
+
+
+def test_between_two_works(client, gallery):
+    text = client.get("/between", params={"first": "w02", "second": "w05"}).text
+    assert items(text) == [work.item_id for work in gallery.between("w02", "w05", 24).works]
+    for item in ("w02", "w05"):
+        client.post("/taste", data={"like": item}, headers=HERE)
+    assert "/between?first=w05&amp;second=w02" in client.get("/").text
+    assert "/between?first=w09&amp;second=w05" in client.get("/work?id=w09").text

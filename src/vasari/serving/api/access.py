@@ -54,13 +54,13 @@ def is_local(request: Request) -> bool:
     headers = request.headers
     if "x-forwarded-for" in headers or "forwarded" in headers or request.client is None:
         return False
-    host = urlsplit(f"//{headers.get('host', '')}").hostname
     origin = headers.get("origin")
-    if host not in _LOCAL or (origin is not None and urlsplit(origin).netloc != headers.get("host")):
-        return False
     try:
+        host = urlsplit(f"//{headers.get('host', '')}").hostname
+        if host not in _LOCAL or (origin is not None and urlsplit(origin).netloc != headers.get("host")):
+            return False
         return ipaddress.ip_address(request.client.host).is_loopback
-    except ValueError:
+    except ValueError:  # no address at all
         return False
 
 

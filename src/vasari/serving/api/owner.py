@@ -11,8 +11,7 @@ from starlette.responses import Response
 from vasari.serving.api.access import TheGallery, Writer
 from vasari.serving.api.problems import documented, problem
 from vasari.serving.api.schemas import ItemPath, ModelOut, SwapIn
-from vasari.serving.asks import NotFound
-from vasari.serving.exposures import compare_variants
+from vasari.serving.asks import ModelInfo, NotFound
 from vasari.serving.run_folder import is_model
 
 router = APIRouter(prefix="/v1", tags=["owner"], responses=documented(401, 404))
@@ -22,7 +21,7 @@ watched = APIRouter(tags=["health"])
 @router.get("/models", response_model=list[ModelOut])
 def models(gallery: TheGallery) -> Any:
     """The models that answer."""
-    return gallery.models()
+    return list(map(_model, gallery.models()))
 
 
 @router.put("/models/{name}", response_model=ModelOut)
@@ -32,19 +31,21 @@ def swap(gallery: TheGallery, _: Writer, name: ItemPath, wanted: SwapIn) -> Any:
     folders = {one.name: one for one in gallery.run.root.iterdir() if is_model(one)}
     if wanted.folder not in folders:
         raise NotFound(f"the run has no model folder {wanted.folder!r}; it has {', '.join(sorted(folders))}")
-    return gallery.swap(name, folders[wanted.folder])
+    return _model(gallery.swap(name, folders[wanted.folder]))
 
 
 @router.get("/experiment", response_model=dict[str, Any])
 def experiment(gallery: TheGallery, _: Writer) -> Any:
     """Which model does better: works taken of ten shown, and tests of the differences."""
-    variants, contests = compare_variants(gallery.store)
+    variants, contests = gallery.experiment()
     return {
         "variants": [
             {**vars(one), "taken_of_ten": {n: _finite(v) for n, v in vars(one.taken_of_ten).items()}}
             for one in variants
         ],
-        "contests": [vars(one) for one in contests],
+        "contests": [
+            {n: _finite(v) if isinstance(v, float) else v for n, v in vars(one).items()} for one in contests
+        ],
     }
 
 
@@ -52,12 +53,12 @@ def experiment(gallery: TheGallery, _: Writer) -> Any:
 def overview(gallery: TheGallery, _: Writer) -> Any:
     """What an owner wants to see."""
     found = gallery.overview()
-    return {**vars(found), "models": [vars(model) for model in found.models]}
+    return {**vars(found), "models": list(map(_model, found.models))}
 
 
 @watched.get("/health/live")
-def live() -> dict[str, str]:
-    """The process answers."""
+async def live() -> dict[str, str]:
+    """The process answers; async, so that it does so while all threads are busy."""
     return {"status": "live"}
 
 
@@ -73,6 +74,10 @@ def ready(gallery: TheGallery) -> Any:
 def metrics(request: Request) -> Response:
     """Metrics for Prometheus."""
     return Response(request.app.state.metrics.page(), media_type=request.app.state.metrics.content_type)
+
+
+def _model(info: ModelInfo) -> dict[str, Any]:
+    return {**vars(info), "evaluation": {name: vars(one) for name, one in info.evaluation.items()}}
 
 
 def _finite(value: float) -> float | None:

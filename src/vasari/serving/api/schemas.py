@@ -187,6 +187,20 @@ class ExplanationOut(BaseModel):
     reasons: list[ReasonOut]
 
 
+class HeatMapOut(BaseModel):
+    """Where in a picture of the profile the model looked: `rows` of positions, which sum to 1.
+
+    They share out a square in the middle of the picture, whose side is `cover` times the picture's shorter
+    side or, if `padded`, its longer one. `weight` is how much the model looked at this work at all.
+    """
+
+    item_id: str
+    weight: float
+    rows: list[list[float]]
+    cover: float
+    padded: bool
+
+
 class WorkOut(BaseModel):
     """An artwork."""
 
@@ -222,6 +236,15 @@ class ProfileOut(BaseModel):
     dislikes: list[str]
 
 
+class IntervalOut(BaseModel):
+    """A mean over `n` users and its 95% interval."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
 class ModelOut(BaseModel):
     """A model that answers."""
 
@@ -230,7 +253,7 @@ class ModelOut(BaseModel):
     version: str
     age_seconds: float
     share: float
-    evaluation: dict[str, float]
+    evaluation: dict[str, IntervalOut] = Field(description="Of the last evaluation: means over users.")
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from vasari.serving.api.schemas import (
     ExplainIn,
     ExplanationOut,
     FilterQuery,
+    HeatMapOut,
     ItemPath,
     KQuery,
     Name,
@@ -93,6 +94,12 @@ def explain(gallery: TheGallery, wanted: ExplainIn) -> Any:
     """Which works of the profile speak for some works, and how much."""
     found = gallery.explain_all(wanted.ask(), list(dict.fromkeys(wanted.items)))
     return [{"item_id": item, "reasons": [vars(one) for one in reasons]} for item, reasons in found.items()]
+
+
+@router.post("/heat-maps", response_model=list[HeatMapOut])
+def heat_maps(gallery: TheGallery, wanted: AskIn) -> Any:
+    """Where in the pictures of the profile the model looked; empty if it has no attention over positions."""
+    return [vars(one) for one in gallery.heat_maps(wanted.ask()).values()]
 
 
 @router.get("/works/{item_id}/similar", response_model=AnswerOut)

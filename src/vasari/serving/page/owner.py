@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,9 @@ from fastapi import Request
 from markupsafe import Markup
 
 from vasari.evaluation.report.charts import frame, line, nice_ticks, number, text
+from vasari.serving.api.access import is_local
 from vasari.serving.asks import ModelInfo, Overview
+from vasari.serving.exposures import Contest, Variant
 from vasari.serving.page.thumbnails import SIDES, Thumbnails
 from vasari.serving.page.works import Shower, Shown
 
@@ -33,12 +34,7 @@ def admit(request: Request, gallery: Gallery) -> bool:
     With an API key as the password of HTTP Basic; where there are no keys, from this machine.
     """
     if not gallery.has_keys:
-        if "x-forwarded-for" in request.headers or "forwarded" in request.headers:
-            return False  # a proxy speaks for somebody else
-        try:
-            return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
-        except ValueError:
-            return False
+        return is_local(request)
     scheme, _, told = request.headers.get("authorization", "").partition(" ")
     try:
         _, colon, key = base64.b64decode(told, validate=True).decode().partition(":")
@@ -62,7 +58,9 @@ class OwnerView:
     models
         Those that answer, and how many answers each gave.
     metrics
-        Names of the metrics that any of their evaluations has.
+        Names of those metrics of their evaluations that a table has room for.
+    evaluation
+        What was evaluated, None if nothing was.
     never_shown
         Some of the works that were in no answer, and how many there are.
     cold
@@ -76,6 +74,7 @@ class OwnerView:
     sales: Sequence[tuple[str, int]]
     models: Sequence[tuple[ModelInfo, int]]
     metrics: Sequence[str]
+    evaluation: str | None
     never_shown: Sequence[Shown]
     never: int
     cold: Sequence[str]
@@ -92,13 +91,35 @@ def owner_view(gallery: Gallery, thumbnails: Thumbnails) -> OwnerView:
         sales_chart(periods) if periods else None,
         periods[::-1],
         [(model, seen.answers.get(model.name, 0)) for model in seen.models],
-        list(dict.fromkeys(metric for model in seen.models for metric in model.evaluation)),
+        _few_metrics(dict.fromkeys(metric for model in seen.models for metric in model.evaluation)),
+        seen.evaluation,
         Shower(thumbnails).all(gallery.works(seen.never_shown[:SHELF])),
         seen.available - seen.shown,
         seen.cold_visitors[:SHELF],
         len(seen.cold_visitors),
         len(seen.map),
     )
+
+
+@dataclass(frozen=True)
+class ExperimentView:
+    """The models compared by what visitors took; those of which nobody was shown anything are missing."""
+
+    variants: Sequence[Variant]
+    contests: Sequence[Contest]
+    models: int
+
+
+def experiment_view(gallery: Gallery) -> ExperimentView:
+    """Compare the models, which reads all that was ever shown."""
+    return ExperimentView(*gallery.experiment(), len(gallery.models()))
+
+
+def _few_metrics(metrics: Iterable[str]) -> list[str]:
+    """AUC, and the others at the shortest list they were measured at."""
+    found = list(metrics)
+    shortest = min((int(one.partition("@")[2]) for one in found if "@" in one), default=0)
+    return [one for one in found if "@" not in one or one.endswith(f"@{shortest}")]
 
 
 def map_points(gallery: Gallery, thumbnails: Thumbnails) -> list[dict[str, Any]]:

@@ -106,7 +106,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        for word in ("metric_name", "count", "decimal", "plural", "duration"):
+        for word in ("metric_name", "count", "decimal", "plural", "duration", "probability"):
             self.environment.filters[word] = getattr(words, word)
         self.environment.filters["age"] = age
         self.environment.globals.update(

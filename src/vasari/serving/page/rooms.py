@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vasari.serving.asks import Ask, ModelInfo, NotFound
@@ -30,13 +30,17 @@ class WorkView:
         Whether the visitor does not want to see it.
     speakers
         Those of the visitor's works that speak for it, with their shares.
+    latest
+        The work that the visitor chose last, this one aside; None if there is none.
     similar, by_artist, cluster
-        Works like it, others by its artist, and the nearest of its visual cluster that are not like it.
+        Works that can be had: like it, by its artist, and the nearest of its visual cluster that are not like
+        it.
     """
 
     work: Shown
     disliked: bool
     speakers: Sequence[tuple[Shown, Speaker]]
+    latest: Shown | None
     similar: Sequence[Shown]
     by_artist: Sequence[Shown]
     cluster: Sequence[Shown]
@@ -55,18 +59,22 @@ def work_view(gallery: Gallery, thumbnails: Thumbnails, item_id: str, user_id: s
     shower = Shower(thumbnails, frozenset(liked))
     spoken: list[tuple[Shown, Speaker]] = []
     others = [one for one in liked if one != item_id]
+    shown: dict[str, Shown] = {}
     if others:
-        shown = {one.item_id: one for one in shower.all(gallery.works(others))}
+        ask = Ask(likes=tuple(others), model=gallery.variant_of(user_id))
+        looking = replace(shower, heat_maps=gallery.heat_maps(ask))
+        shown = {one.item_id: one for one in looking.all(gallery.works(others))}
         titles = {item: one.title for item, one in shown.items()}
-        reasons = gallery.explain(Ask(likes=tuple(others)), item_id)
+        reasons = gallery.explain(ask, item_id)
         spoken = [(shown[one.item_id], one) for one in speakers(reasons, titles)]
     similar = [hung.item_id for hung in gallery.similar(item_id, BESIDE).works]
     cluster = [one for one in gallery.cluster_neighbours(item_id, 2 * BESIDE) if one.item_id not in similar]
-    by_artist = gallery.of_artist(work.artist_id) if work.artist_id else []
+    by_artist = [one for one in gallery.of_artist(work.artist_id) if one.available] if work.artist_id else []
     return WorkView(
         shower.one(work),
         bool(user_id) and item_id in gallery.dislikes(user_id or ""),
         spoken,
+        shown[others[-1]] if others else None,
         shower.all(gallery.works(similar)),
         shower.all([one for one in by_artist if one.item_id != item_id][:BESIDE]),
         shower.all(cluster[:BESIDE]),
@@ -104,6 +112,46 @@ def walk_view(
     walked = gallery.surprise(start, STEPS, seed)
     shower = Shower(thumbnails, frozenset(gallery.profile(user_id) if user_id else ()))
     return shower.all(gallery.works(hung.item_id for hung in walked.works))
+
+
+@dataclass(frozen=True)
+class BetweenView:
+    """What is like both of two works.
+
+    Attributes
+    ----------
+    pair
+        The two works.
+    works
+        What is like both, the most alike first.
+    chosen
+        Works of the visitor's, latest first, that could take the place of either.
+    """
+
+    pair: tuple[Shown, Shown]
+    works: Sequence[Shown]
+    chosen: Sequence[Shown]
+
+
+def between_view(
+    gallery: Gallery, thumbnails: Thumbnails, first: str, second: str, user_id: str | None
+) -> BetweenView:
+    """Show what lies between two works.
+
+    Raises
+    ------
+    NotFound
+        There is no such work.
+    """
+    liked = gallery.profile(user_id) if user_id else []
+    shower = Shower(thumbnails, frozenset(liked))
+    one, other = gallery.works([first, second])
+    found = gallery.between(first, second, STEPS)
+    return BetweenView(
+        (shower.one(one), shower.one(other)),
+        shower.all(gallery.works(hung.item_id for hung in found.works)),
+        shower.all(gallery.works(item for item in reversed(liked) if item not in (first, second)))[:BESIDE],
+    )
 
 
 @dataclass(frozen=True)

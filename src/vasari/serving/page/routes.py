@@ -16,10 +16,10 @@ from starlette.datastructures import FormData, UploadFile
 
 from vasari.core.errors import NotFoundError, UsageError, VasariError
 from vasari.features.decode import BadImageError
-from vasari.serving.page.owner import admit, map_points, owner_view
+from vasari.serving.page.owner import admit, experiment_view, map_points, owner_view
 from vasari.serving.page.photographs import MOST_BYTES, Photograph, read_photograph
 from vasari.serving.page.rendering import FOREVER, Renderer, static_file
-from vasari.serving.page.rooms import artist_view, beside_view, walk_view, work_view
+from vasari.serving.page.rooms import artist_view, beside_view, between_view, walk_view, work_view
 from vasari.serving.page.thumbnails import Format, Thumbnails
 from vasari.serving.page.visitors import from_here, new_visitor, remember, visitor
 from vasari.serving.page.walls import wall
@@ -132,6 +132,11 @@ def page_routes(gallery: Gallery) -> APIRouter:
         works = walk_view(gallery, thumbnails, start, seed, visitor(request))
         return renderer.page(request, "walk.html.j2", {"title": "A walk", "works": works, "seed": seed})
 
+    @router.get("/between")
+    def between(request: Request, first: str, second: str) -> Response:
+        view = between_view(gallery, thumbnails, first, second, visitor(request))
+        return renderer.page(request, "between.html.j2", {"title": "Between two works", "view": view})
+
     @router.get("/beside")
     def beside(request: Request, left: str | None = None, right: str | None = None) -> Response:
         view = beside_view(gallery, thumbnails, left, right, visitor(request))
@@ -144,6 +149,13 @@ def page_routes(gallery: Gallery) -> APIRouter:
         return renderer.page(
             request, "owner.html.j2", {"title": "Owner", "view": owner_view(gallery, thumbnails)}
         )
+
+    @router.get("/owner/experiment")
+    def experiment(request: Request) -> Response:
+        if not admit(request, gallery):
+            return _ask_for_key(renderer, request)
+        content = {"title": "Which model does better", "view": experiment_view(gallery)}
+        return renderer.page(request, "experiment.html.j2", content)
 
     @router.get("/owner/map")
     def collection_map(request: Request) -> Response:

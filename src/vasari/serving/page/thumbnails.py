@@ -16,6 +16,7 @@ from vasari.core.files import atomic_path
 from vasari.features.decode import (
     FORMATS,
     MAX_PIXELS,
+    MAX_SIDE,
     BadImageError,
     View,
     decode,
@@ -148,7 +149,11 @@ def _version(path: Path) -> str | None:
 def _size(path: Path, version: str) -> Size | None:  # noqa: ARG001  # part of the key
     try:
         with quiet_pillow(), open_regular(path) as stream, Image.open(stream) as image:
-            if image.format not in FORMATS or image.width * image.height > MAX_PIXELS:
+            if (
+                image.format not in FORMATS
+                or max(image.size) > MAX_SIDE
+                or image.width * image.height > MAX_PIXELS
+            ):
                 return None
             if image.format in _TOLD_LATE:
                 image.load()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vasari.serving.page.photographs import Photograph
@@ -71,7 +71,8 @@ def wall(
     ids = [hung.item_id for hung in answer.works]
     reasons = gallery.explain_all(ask, ids) if known else {}
     shower = Shower(thumbnails, frozenset(liked))
-    chosen = shower.all(gallery.works(reversed(liked)))
+    looking = replace(shower, heat_maps=gallery.heat_maps(ask)) if liked else shower
+    chosen = looking.all(gallery.works(reversed(liked)))
     titles = {work.item_id: work.title for work in chosen} | {PHOTOGRAPH: "your photograph"}
     works = [
         shower.one(

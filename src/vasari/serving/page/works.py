@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from vasari.serving.asks import Reason, Work
+from vasari.serving.asks import HeatMap, Reason, Work
+from vasari.serving.page.heat import Heat
 from vasari.serving.page.thumbnails import SIDES, Format, Size, Thumbnails
 
 CARD = 0.8  # width over height of the card that stands for a missing picture
@@ -62,6 +63,7 @@ class Shown:
     liked: bool = False
     speakers: Sequence[Speaker] = ()
     otherwise: str = ""
+    heat: Heat | None = None
 
     @property
     def item_id(self) -> str:
@@ -131,17 +133,28 @@ class Shown:
 
 @dataclass(frozen=True)
 class Shower:
-    """Makes works into what pages show of them."""
+    """Makes works into what pages show of them.
+
+    Attributes
+    ----------
+    liked
+        Works that the visitor likes.
+    heat_maps
+        Where the model looked in some of these.
+    """
 
     thumbnails: Thumbnails
     liked: frozenset[str] = field(default_factory=frozenset)
+    heat_maps: Mapping[str, HeatMap] = field(default_factory=dict)
 
     def one(self, work: Work, speakers: Sequence[Speaker] = (), otherwise: str = "") -> Shown:
         """Show one work."""
         size = self.thumbnails.size(work.picture)
         version = self.thumbnails.version(work.picture)
         picture = Picture(work.item_id, version, size) if size and version else None
-        return Shown(work, picture, work.item_id in self.liked, speakers, otherwise)
+        seen = self.heat_maps.get(work.item_id)
+        heat = Heat.of(seen, size) if seen and size else None
+        return Shown(work, picture, work.item_id in self.liked, speakers, otherwise, heat)
 
     def all(self, works: Iterable[Work]) -> list[Shown]:
         """Show several works."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +26,7 @@ LIKE, DISLIKE, VIEW, TAKE_BACK = "like", "dislike", "view", "take_back"
 SALE, ADDED, CHANGED, SWAP = "sale", "added", "changed", "swap"
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """One thing that happened; `id` grows in the order of commits."""
 
     id: int
@@ -221,11 +220,11 @@ class Store:
 
     # ------------------------------------------------------------------ reading
 
-    def events_after(self, last: int) -> list[Event]:
-        """What happened after event number `last`, in order."""
-        wanted = select(events).where(events.c.id > last).order_by(events.c.id)
+    def events_after(self, last: int, most: int | None = None) -> list[Event]:
+        """What happened after event number `last`, in order; the first `most` of it."""
+        wanted = select(events).where(events.c.id > last).order_by(events.c.id).limit(most)
         with engines.reading(self.engine) as connection:
-            return [Event(*row) for row in connection.execute(wanted)]
+            return list(map(Event._make, connection.execute(wanted)))
 
     def stored_works(self, item_ids: Sequence[str]) -> dict[str, StoredWork]:
         """What is kept of some works."""

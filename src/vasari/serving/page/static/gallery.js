@@ -199,12 +199,15 @@
         bar.append(full);
         middle.append(bar);
         const picture = find("img", work);
-        const copy = picture ? element("img") : element("span");
-        if (picture) { copy.src = picture.currentSrc || picture.src; copy.alt = ""; copy.width = 48; copy.height = 40; }
+        const copy = element("span", "seen"), shade = find(".shade", work);
+        copy.style.setProperty("--r", work.style.getPropertyValue("--r"));
+        if (picture) { const small = element("img"); small.src = picture.currentSrc || picture.src; small.alt = ""; copy.append(small); }
+        if (shade) copy.append(shade.cloneNode(true));
         item.append(copy, middle, element("b", "", `${percent} %`));
         list.append(item);
       }
       reason.append(list);
+      if (find(".shade", list)) reason.append(element("p", "said", "Bright is where the model looked."));
     } else {
       reason.append(element("p", "said", find(".why", piece).textContent));
     }
