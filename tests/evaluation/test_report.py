@@ -8,7 +8,6 @@ import re
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -32,7 +31,6 @@ from vasari.sampling.triples import ARTIFICIAL, Triples
 ITEMS, USERS = 48, 40
 NASTY = '</style><script>alert("1")</script><img src=x onerror=alert(2)>\'"&{{ 7 * 7 }}{% raw %}'
 VOID = {"meta", "link", "br", "img", "input", "hr"}
-CHROMIUM = Path("/usr/bin/chromium")
 
 
 def make_data(folder=None, titles=None):
@@ -425,28 +423,15 @@ def test_ticks_span_the_values(low, high):
     assert 2 <= len(ticks) <= 8
 
 
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.is_file():
-        pytest.skip(f"no Chromium at {CHROMIUM}")
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    quiet += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=str(CHROMIUM), args=quiet)
-        yield chromium
-        chromium.close()
-
-
 @pytest.mark.parametrize("width", [360, 1440])
 @pytest.mark.parametrize("pictures", [True, False])
-def test_in_a_browser(tmp_path, browser, width, pictures):
+def test_in_a_browser(tmp_path, chromium, width, pictures):
     folder = tmp_path / "images"
     folder.mkdir()
     titles = [f"Work {k} with a Donaudampfschifffahrtsgesellschaftskapitänspatent" for k in range(ITEMS)]
     data = make_data(folder if pictures else None, titles)
     path = write_report(tmp_path / "report.html", full_input(data))
-    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme="dark")
+    page = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme="dark")
     said, asked = [], []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))

@@ -21,7 +21,6 @@ from vasari.serving.api.app import create_app
 from vasari.serving.api.guard import Limits
 from vasari.serving.gallery import Gallery
 
-CHROMIUM = Path("/usr/bin/chromium")
 SCREENSHOTS = Path(__file__).parents[3] / "runs" / "screenshots"
 NASTY = "</title><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>{{ 7 * 7 }}"
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänspatent, " * 4
@@ -77,20 +76,6 @@ def address(gallery):
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join(10)
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """A headless browser that asks nothing of the network by itself."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.is_file():
-        pytest.skip(f"no Chromium at {CHROMIUM}")
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    quiet += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=str(CHROMIUM), args=quiet)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
