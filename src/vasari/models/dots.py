@@ -18,7 +18,8 @@ def pair_dots(left: Tensor, right: Tensor, rows: Tensor, columns: Tensor) -> Ten
 
     A batch of triples has far more pairs than distinct profiles and works. Gathered at once, the rows of all
     pairs cost more on a CPU than both towers together: they leave the cache, and their gradients are added
-    up one by one. Here rows are gathered in blocks, and a row's gradient is one weighted sum.
+    up one by one. Here rows are gathered in blocks, and a row's gradient is one weighted sum. For small
+    batches of narrow rows see `vasari.models.pairs`.
 
     Parameters
     ----------

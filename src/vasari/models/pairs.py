@@ -40,6 +40,9 @@ class PairProducts(torch.autograd.Function):
 
     The gradient is a sparse matrix, users x items with an entry for each score, times either side: several
     times faster than adding up triples x width products, none of which is made.
+
+    For the thousands of narrow rows that a batch of these models gathers. `vasari.models.dots.pair_dots` does
+    the same in blocks: four times as fast at CuratorNet's 130,000 triples of 200 numbers, half as fast here.
     """
 
     @staticmethod
