@@ -181,7 +181,7 @@ class Meanwhile(threading.Thread):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--works", type=int, default=100_000)
-    parser.add_argument("--rate", type=float, default=320.0)
+    parser.add_argument("--rate", type=float, default=305.0)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--run", type=Path, help="A run that is there already, or is kept for the next time.")
     parser.add_argument("--json", action="store_true")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vasari.serving.asks import Conflict
@@ -24,6 +24,10 @@ from vasari.serving.store.tables import events, exposures, idempotency, sales, w
 
 LIKE, DISLIKE, VIEW, TAKE_BACK = "like", "dislike", "view", "take_back"
 SALE, ADDED, CHANGED, SWAP = "sale", "added", "changed", "swap"
+
+ALL = (1 << 63) - 1
+# Written once: it is asked before every batch of answers, and to write it takes longer than to answer it.
+NEXT = select(events).where(events.c.id > bindparam("last")).order_by(events.c.id).limit(bindparam("most"))
 
 
 class Event(NamedTuple):
@@ -220,11 +224,10 @@ class Store:
 
     # ------------------------------------------------------------------ reading
 
-    def events_after(self, last: int, most: int | None = None) -> list[Event]:
+    def events_after(self, last: int, most: int = ALL) -> list[Event]:
         """What happened after event number `last`, in order; the first `most` of it."""
-        wanted = select(events).where(events.c.id > last).order_by(events.c.id).limit(most)
         with engines.reading(self.engine) as connection:
-            return list(map(Event._make, connection.execute(wanted)))
+            return list(map(Event._make, connection.execute(NEXT, {"last": last, "most": most})))
 
     def stored_works(self, item_ids: Sequence[str]) -> dict[str, StoredWork]:
         """What is kept of some works."""
