@@ -22,7 +22,7 @@ from vasari.retrieval.topk import BoolArray, IntArray
 
 BLOCK = 1 << 15  # vectors handed to the graph at a time
 _FEW = 0.1  # below this share of candidates a graph of all items is mostly in the way
-_SEEN = 0.98  # of the vectors' squared length lies in the directions that the graph sees
+_SEEN = 0.9  # of the vectors' squared length lies in the directions that the graph sees
 _SPARE = 3  # times as many items as asked for are scored exactly
 
 
@@ -53,7 +53,7 @@ class ApproximateIndex:
         vectors: npt.NDArray[np.floating],
         connectivity: int = 24,
         build_effort: int = 200,
-        search_effort: int = 160,
+        search_effort: int = 128,
         threads: int = 1,
     ) -> None:
         if vectors.ndim != 2:
