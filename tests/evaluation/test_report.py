@@ -291,6 +291,15 @@ def test_pictures_of_every_mode_are_shown(tmp_path):
     assert all(one.ratio == pytest.approx(2) for one in made.values())
 
 
+def test_a_thread_of_pixels_is_no_picture(tmp_path):
+    """Few pixels altogether, but shrinking millions along one side takes seconds and gigabytes."""
+    paths = []
+    for side in (65_535, 65_536):
+        paths.append(tmp_path / f"{side}.png")
+        Image.new("L", (1, side)).save(paths[-1])
+    assert set(thumbnails(paths, range(2))) == {0}
+
+
 def test_without_pictures_titles_clusters_triples_and_history(tmp_path):
     data = make_data(titles=[None] * ITEMS)
     evaluation = make_evaluation(data, models=("Good",), history=False)

@@ -149,6 +149,26 @@ def open_regular(path: str | Path) -> Iterator[IO[bytes]]:
         yield stream
 
 
+def check_size(image: Image.Image, most: int) -> None:
+    """Refuse a picture, opened but not decoded, that is too large to be.
+
+    Parameters
+    ----------
+    most
+        Pixels that it may have.
+
+    Raises
+    ------
+    BadImageError
+        It has more, or a side of none or of more than `MAX_SIDE`.
+    """
+    width, height = image.size
+    if width * height > most:
+        raise BadImageError(f"has {width} x {height} pixels, more than {most}")
+    if not 1 <= min(width, height) <= max(width, height) <= MAX_SIDE:
+        raise BadImageError(f"has {width} x {height} pixels; a side must have 1 to {MAX_SIDE}")
+
+
 def _hash(stream: IO[bytes]) -> str:
     digest = hashlib.sha256()
     try:
@@ -226,12 +246,8 @@ def _reason(error: Exception) -> str:
 
 
 def _guarded(image: Image.Image, views: Sequence[View]) -> Decoded:
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise BadImageError(f"has {width} x {height} pixels, more than {MAX_PIXELS}")
-    if not 1 <= min(width, height) <= max(width, height) <= MAX_SIDE:
-        raise BadImageError(f"has {width} x {height} pixels; a side must have 1 to {MAX_SIDE}")
-    gate = _large if width * height > _LARGE_PIXELS else contextlib.nullcontext()
+    check_size(image, MAX_PIXELS)
+    gate = _large if image.width * image.height > _LARGE_PIXELS else contextlib.nullcontext()
     try:
         with gate:
             animated = _has_more_frames(image)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from vasari.core.errors import UsageError
-from vasari.features.decode import FORMATS, MAX_SIDE, BadImageError, quiet_pillow
+from vasari.features.decode import FORMATS, BadImageError, check_size, quiet_pillow
 from vasari.features.extractor import Extractor
 from vasari.features.fingerprint import Fingerprint
 from vasari.serving.batching import Busy
@@ -39,11 +39,7 @@ def admit(content: bytes) -> Image.Image:
         raise BadImageError("is no picture in a format that is read") from None
     except Exception as error:  # Pillow's plugins raise almost anything for a hostile file
         raise BadImageError(f"cannot be read: {type(error).__name__}") from None
-    width, height = image.size
-    if not 0 < width * height <= MAX_PIXELS:
-        raise BadImageError(f"has {width} x {height} pixels, more than {MAX_PIXELS}")
-    if max(width, height) > MAX_SIDE:
-        raise BadImageError(f"has {width} x {height} pixels; a side may have {MAX_SIDE}")
+    check_size(image, MAX_PIXELS)
     return image
 
 

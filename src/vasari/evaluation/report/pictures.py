@@ -103,14 +103,15 @@ def thumbnail(path: Path | None, side: int, quality: int) -> Thumbnail | None:
     """
     from PIL import Image, ImageOps
 
-    from vasari.features.decode import FORMATS, MAX_PIXELS, open_regular, to_rgb
+    from vasari.features.decode import FORMATS, MAX_PIXELS, check_size, open_regular, to_rgb
 
     if path is None:
         return None
     try:
         with open_regular(path) as stream, Image.open(stream) as image:
-            if image.format not in FORMATS or image.width * image.height > MAX_PIXELS:
+            if image.format not in FORMATS:
                 return None
+            check_size(image, MAX_PIXELS)
             image.draft("RGB", (side * 2, side * 2))
             picture = to_rgb(ImageOps.exif_transpose(image))
     except Exception:  # Pillow's plugins raise almost anything for a hostile file

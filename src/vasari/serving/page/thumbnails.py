@@ -16,9 +16,9 @@ from vasari.core.files import atomic_path
 from vasari.features.decode import (
     FORMATS,
     MAX_PIXELS,
-    MAX_SIDE,
     BadImageError,
     View,
+    check_size,
     decode,
     open_regular,
     quiet_pillow,
@@ -149,12 +149,9 @@ def _version(path: Path) -> str | None:
 def _size(path: Path, version: str) -> Size | None:  # noqa: ARG001  # part of the key
     try:
         with quiet_pillow(), open_regular(path) as stream, Image.open(stream) as image:
-            if (
-                image.format not in FORMATS
-                or max(image.size) > MAX_SIDE
-                or image.width * image.height > MAX_PIXELS
-            ):
+            if image.format not in FORMATS:
                 return None
+            check_size(image, MAX_PIXELS)
             if image.format in _TOLD_LATE:
                 image.load()
             sideways = image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS
