@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import secrets
-from urllib.parse import urlsplit
 
 from fastapi import Request, Response
+
+from vasari.serving.api.access import is_of_host
 
 COOKIE = "vasari_visitor"
 YEAR = 365 * 24 * 3600
@@ -46,8 +47,4 @@ def from_here(request: Request) -> bool:
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site in {"same-origin", "none"}
-    origin = request.headers.get("origin")
-    try:
-        return origin is None or urlsplit(origin).netloc == request.headers.get("host")
-    except ValueError:  # no address at all
-        return False
+    return is_of_host(request)
