@@ -52,6 +52,7 @@ def test_pages_and_api_show_where_it_looked(attentive_client):
     wall = client.get("/").text
     chosen = wall.split('id="chosen"')[1].split("</section>")[0]
     assert len(re.findall(r'class="shade".*?src="data:image/png;base64,', chosen)) == 2
+    assert f"--darkest:{DARKEST / 255:.3f}" in chosen  # outside of what the model saw
     assert 'class="shade"' not in wall.split('id="hung"')[1]
     found = client.post("/v1/heat-maps", json={"likes": ["w001"]}).json()
     assert [one["item_id"] for one in found] == ["w001"]

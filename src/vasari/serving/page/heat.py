@@ -12,7 +12,7 @@ from PIL import Image
 from vasari.serving.asks import HeatMap
 from vasari.serving.page.thumbnails import Size
 
-DARKEST = 150  # of 255: the shade over what the model passed over; the style sheet has it, too
+DARKEST = 150  # of 255: the shade over what the model passed over
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,13 @@ class Heat:
         The shade as a `data:` address, one pixel for every position; browsers smooth it.
     style
         Where it lies on the picture, for a style.
+    darkest
+        Opacity of what the model did not see at all, 0 to 1.
     """
 
     uri: str
     style: str
+    darkest: float = DARKEST / 255
 
     @classmethod
     def of(cls, seen: HeatMap, size: Size) -> Heat:
