@@ -1,6 +1,6 @@
 """The gallery under load: 100,000 works, exact search, server and load generator on the same machine.
 
-    python -m benchmarks.serving [--works 100000] [--rate 320] [--seconds 60] [--json]
+    python -m benchmarks.serving [--works 100000] [--rate 305] [--seconds 60] [--json]
 
 A run is made of random numbers: features with a spectrum like that of pictures, CuratorNet's towers
 started from looks, 2,000 users with a log. `vasari serve` then runs as users run it, in a process of its
