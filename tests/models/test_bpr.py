@@ -35,7 +35,9 @@ LEARNT = {"epochs": 6, "triples_per_epoch": 6000, "batch_size": 300}
 
 @pytest.fixture
 def network():
-    network = FactorNetwork(USERS, WORKS, FACTORS, BPRSettings(factors=FACTORS, **LAMBDAS), seed=3).double()
+    network = FactorNetwork(
+        USERS, np.ones(WORKS, bool), FACTORS, BPRSettings(factors=FACTORS, **LAMBDAS), seed=3
+    ).double()
     with torch.no_grad():
         network.items.weight[:, -1].normal_(0, 0.5, generator=torch.Generator().manual_seed(1))
     return network

@@ -39,7 +39,7 @@ def network():
     """Random parameters everywhere, in double precision."""
     settings = VBPRSettings(factors=LATENT, visual_factors=VISUAL, **LAMBDAS)
     bank = DoubleBank.fit(FEATURES, np.arange(WORKS), "none")
-    network = VBPRNetwork(USERS, WORKS, bank, settings).double().eval()
+    network = VBPRNetwork(USERS, bank, settings).double().eval()
     rng = np.random.default_rng(1)
     with torch.no_grad():
         for values in network.parameters():

@@ -197,6 +197,10 @@ def test_profiles_of_a_batch_are_distinct_and_capped(data, context):
         assert np.array_equal(capped.positive, whole.positive)
         for a, b in zip(capped.profile.tolist(), whole.profile.tolist(), strict=True):
             assert capped.profiles[a].tolist() == whole.profiles[b].tolist()[-cap:]
+    unread = Sampler(context, profile_cap=0).batch(0, 0, 0, 3000)
+    assert np.array_equal(unread.negative, whole.negative)
+    assert [profile.tolist() for profile in unread.profiles] == [[]]
+    assert not unread.profile.any()
 
 
 def test_sequential_examples_are_equally_likely(data, context):
@@ -243,7 +247,7 @@ def test_without_pictures_uniform_works_and_the_rest_says_why(data):
         ({"mixture": {"G1": float("nan")}}, "G1"),
         ({"mixture": {"G1": 0}}, "weight"),
         ({"mixture": {}}, "weight"),
-        ({"profile_cap": 0}, "profile_cap"),
+        ({"profile_cap": -1}, "profile_cap"),
     ],
 )
 def test_bad_arguments_are_refused(context, arguments, named):

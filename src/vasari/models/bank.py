@@ -106,24 +106,31 @@ class FeatureBank:
         """
         rows = self._item_rows[items]
         if (held := self._scaled(torch.float32)) is None:
-            return self.scale(self.matrix[rows])
+            return self._converted(rows, torch.float32)
         return held[rows] if into is None else torch.index_select(held, 0, rows, out=into[: len(rows)])
 
     def take_rough(self, items: Tensor) -> Tensor:
         """As `take`, in bfloat16: half the traffic, and faster to multiply where that is built in."""
         rows = self._item_rows[items]
         if (held := self._scaled(torch.bfloat16)) is None:
-            return self.scale(self.matrix[rows]).bfloat16()
-        return held.index_select(0, rows)
+            return self._converted(rows, torch.bfloat16)
+        in_order = len(rows) == len(held) and torch.equal(rows, torch.arange(len(held)).to(rows))
+        return held if in_order else held.index_select(0, rows)
 
     def _scaled(self, dtype: torch.dtype) -> Tensor | None:
         """The whole matrix, scaled once; None where it is too large for that."""
         if dtype not in self._held and self.matrix.numel() <= HELD:
-            held = torch.empty(self.matrix.shape, dtype=dtype, device=self.matrix.device)
-            for start in range(0, len(held), IN_CACHE):
-                held[start : start + IN_CACHE] = self.scale(self.matrix[start : start + IN_CACHE])
-            self._held[dtype] = held
+            everything = torch.arange(len(self.matrix), device=self.matrix.device)
+            self._held[dtype] = self._converted(everything, dtype)
         return self._held.get(dtype)
+
+    def _converted(self, rows: Tensor, dtype: torch.dtype) -> Tensor:
+        """Scaled rows of the matrix."""
+        scaled = torch.empty((len(rows), self.dim), dtype=dtype, device=self.matrix.device)
+        for start in range(0, len(rows), IN_CACHE):
+            part = slice(start, start + IN_CACHE)
+            scaled[part] = self.scale(self.matrix[rows[part]])
+        return scaled
 
     def scale(self, features: Tensor) -> Tensor:
         """Raw features, shape (n, dim), to scaled ones."""

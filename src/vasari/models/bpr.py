@@ -38,4 +38,4 @@ class BPR(FactorModel[BPRSettings]):
 
     def _network(self, inputs: FitInputs, device: torch.device, seed: int) -> FactorNetwork:
         settings = self.settings
-        return FactorNetwork(len(self.user_ids), len(self.item_ids), settings.factors, settings, seed)
+        return FactorNetwork(len(self.user_ids), self.scorable, settings.factors, settings, seed)

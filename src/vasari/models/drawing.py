@@ -102,8 +102,7 @@ def uniform_sampler(data: Dataset, histories: Histories, hidden: Cases, scorable
     verify_disjoint(histories, hidden)
     drawn = scorable & _could_be_taken(data, histories)
     context = SamplingContext(histories, clusters=np.where(drawn, 0, -1))
-    # Nobody reads the profiles, so one work of each is enough.
-    return Sampler(context, "uniform", profile_cap=1, rules=Rules(exclude_positive=False))
+    return Sampler(context, "uniform", profile_cap=0, rules=Rules(exclude_positive=False))
 
 
 @dataclass(frozen=True, eq=False)

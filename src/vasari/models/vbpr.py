@@ -51,11 +51,11 @@ class VBPRSettings(FactorSettings):
         ``"zscore"`` features per dimension over the catalogue, or ``"none"``.
     """
 
-    epochs: int = 12
-    learning_rate: float = 0.1
+    epochs: int = 60
+    learning_rate: float = 0.2
     lambda_user: float = 0.06
     visual_factors: int = 20
-    lambda_looks: float = 1.5e-4
+    lambda_looks: float = 1e-4
     lambda_visual_bias: float = 0.01
     scale: str = "zscore"
 
@@ -72,10 +72,8 @@ class VBPRNetwork(FactorNetwork):
     In training mode the features of a batch are multiplied in bfloat16 if `rough`.
     """
 
-    def __init__(
-        self, users: int, items: int, bank: FeatureBank, settings: VBPRSettings, seed: int = 0
-    ) -> None:
-        super().__init__(users, items, settings.factors + settings.visual_factors, settings, seed)
+    def __init__(self, users: int, bank: FeatureBank, settings: VBPRSettings, seed: int = 0) -> None:
+        super().__init__(users, bank.present, settings.factors + settings.visual_factors, settings, seed)
         self.bank, self.rough = bank, multiplies_bfloat16()
         self.lambdas = settings.lambda_looks, settings.lambda_visual_bias
         self.looks = nn.Linear(bank.dim, settings.visual_factors + 1, bias=False)
@@ -114,7 +112,7 @@ class VBPR(FactorModel[VBPRSettings]):
     def _network(self, inputs: FitInputs, device: torch.device, seed: int) -> VBPRNetwork:
         assert inputs.table is not None
         bank = FeatureBank.fit(inputs.table.matrix, inputs.rows, self.settings.scale).to(device)
-        return VBPRNetwork(len(self.user_ids), len(self.item_ids), bank, self.settings, seed)
+        return VBPRNetwork(len(self.user_ids), bank, self.settings, seed)
 
     def _remember(self, network: FactorNetwork, taught: Taught) -> None:
         network.eval()

@@ -82,7 +82,7 @@ class ProfileBook:
         keys
             Shape (triples,).
         cap
-            Keep only the last `cap` items of every profile; None keeps all.
+            Keep only the last `cap` items of every profile; None keeps all. With 0 one empty profile is left.
         window
             Length of the windowed profiles.
 
@@ -90,6 +90,8 @@ class ProfileBook:
         -------
         The distinct profiles as item numbers, and the row of every key among them, shape (triples,).
         """
+        if cap == 0:
+            return Ragged.from_lengths([], [0]), np.zeros(len(keys), np.int64)
         distinct, row = np.unique(keys, return_inverse=True)
         family = np.searchsorted(self._families, distinct, side="right") - 1
         place = distinct - self._families[family]

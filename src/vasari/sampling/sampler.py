@@ -38,7 +38,8 @@ class Sampler:
         `left_out`); ``"uniform"``; ``"tutorial"``; ``"sequential"``; ``"sequential-users"``; or weights,
         for example ``{"G1": 1, "G4": 2, "uniform": 1}``, where a guideline that cannot be served is an error.
     profile_cap
-        Keep only the last so many items of every profile; None keeps all.
+        Keep only the last so many items of every profile; None keeps all. With 0, for models that read none,
+        all triples of a batch share one empty profile.
     rules
         The constants of the guidelines.
 
@@ -62,8 +63,8 @@ class Sampler:
         profile_cap: int | None = None,
         rules: Rules | None = None,
     ) -> None:
-        if profile_cap is not None and profile_cap < 1:
-            raise UsageError(f"profile_cap is {profile_cap}; it must be 1 or more, or None to keep all")
+        if profile_cap is not None and profile_cap < 0:
+            raise UsageError(f"profile_cap is {profile_cap}; it must be 0 or more, or None to keep all")
         self.context, self.profile_cap, self.rules = context, profile_cap, rules or Rules()
         weights = _weights(mixture)
         self._starts = {name: SOURCES[name].starts(context) for name in weights}

@@ -183,9 +183,8 @@ def train(
     if checkpoints is not None and has_checkpoint(checkpoints):
         state.resume(checkpoints, run_key)
     loss_of = pair_loss(settings.loss)
-    measure = validate or dict
     if not state.run.history:
-        state.record(measure(), loss=None, seconds=0.0)
+        state.record(state.judged(validate), loss=None, seconds=0.0)
     devices = range(torch.cuda.device_count())
     with (
         bar("training", settings.epochs, progress) as shown,
@@ -199,8 +198,8 @@ def train(
             torch.manual_seed(int(generator(seed, "torch", state.epoch).integers(2**63)))
             loss = _one_epoch(network, state.optimizer, loss_of, batches(state.epoch), state.epoch)
             state.advance()
-            with state.judged():
-                state.record(measure(), loss=loss, seconds=time.perf_counter() - started)
+            metrics = state.judged(validate)
+            state.record(metrics, loss=loss, seconds=time.perf_counter() - started)
             if checkpoints is not None:
                 state.save(checkpoints, run_key)
             shown.advance(1, state.note())
@@ -282,16 +281,17 @@ class _State:
                 for name, tensor in now.items()
             }
 
-    @contextlib.contextmanager
-    def judged(self) -> Iterator[None]:
-        """Lend the network the weights that are validated and kept; training goes on from its own."""
+    def judged(self, validate: Validate | None) -> dict[str, float]:
+        """Metrics of the weights that are kept, lent to the network; training goes on from its own."""
+        if validate is None:
+            return {}
         if not self.mean:
-            yield
-            return
+            return validate()
         own = _copy(self.network)
         self.network.load_state_dict(self.mean)
-        yield
+        metrics = validate()
         self.network.load_state_dict(own)
+        return metrics
 
     def record(self, metrics: dict[str, float], loss: float | None, seconds: float) -> None:
         monitor = self.settings.monitor
@@ -309,7 +309,7 @@ class _State:
         last = not metrics or self.settings.keep == "last"
         if last or self.epoch == 0 or metrics[monitor] > best[monitor]:
             self.run.best_epoch = self.epoch
-            self.best = _copy(self.network)
+            self.best = dict(self.mean) or _copy(self.network)  # no mean is ever changed in place
 
     @property
     def exhausted(self) -> bool:
@@ -322,7 +322,8 @@ class _State:
 
     def save(self, folder: Path, run_key: str) -> None:
         tensors = {f"now.{name}": tensor for name, tensor in self.network.state_dict().items()}
-        tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
+        # Cloned, since the best may be the mean, and safetensors takes no memory twice.
+        tensors |= {f"best.{name}": tensor.clone() for name, tensor in self.best.items()}
         tensors |= {f"mean.{name}": tensor for name, tensor in self.mean.items()}
         tensors |= flatten_optimizer(self.optimizer)
         # Floats in JSON come back bit for bit: Python prints them in full.

@@ -1,4 +1,4 @@
-"""Distinct rows, scores and gradients of a batch, against the slow way; and what they may depend on."""
+"""Distinct rows of a batch, what a step of factors costs, and what it may depend on."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from vasari.models import factors
 from vasari.models.bank import FeatureBank
 from vasari.models.bpr import BPRSettings
+from vasari.models.distinct import Distinct
+from vasari.models.dots import pair_dots
 from vasari.models.factors import FactorNetwork
-from vasari.models.pairs import Distinct, PairProducts
 from vasari.models.vbpr import VBPRNetwork, VBPRSettings
 from vasari.training import loop
 
@@ -19,39 +20,25 @@ DIM = 16
 
 @pytest.mark.parametrize("size", [0, 1, 7, 500])
 def test_each_row_of_a_batch_is_found_once_whatever_was_asked_before(size):
-    rng, distinct = np.random.default_rng(size), Distinct(40)
+    rng = np.random.default_rng(size)
+    possible = rng.random(400) < 0.5
+    distinct = Distinct(possible)
     for _ in range(3):
-        rows = rng.integers(0, 40, size)
+        rows = rng.choice(np.flatnonzero(possible), size)
         found, place = distinct(rows)
         np.testing.assert_array_equal(found[place], rows)
-        np.testing.assert_array_equal(np.sort(found), np.unique(rows))
-
-
-def test_scores_and_gradients_of_pairs_equal_those_of_gathered_rows():
-    random = torch.Generator().manual_seed(0)
-    users, items = (torch.randn(n, 4, dtype=torch.float64, generator=random).requires_grad_() for n in (6, 9))
-    user, positive, negative = (torch.randint(0, n, (50,), generator=random) for n in (6, 9, 9))
-
-    def loss(positives, negatives):
-        return (positives.square() * 0.3 + torch.sin(negatives)).sum()
-
-    slow = [(users[user] * items[side]).sum(1) for side in (positive, negative)]
-    wanted = torch.autograd.grad(loss(*slow), (users, items))
-    fast = PairProducts.apply(users, items, user, positive, negative)
-    for got, by_hand in zip(fast, slow, strict=True):
-        torch.testing.assert_close(got, by_hand)
-    for got, by_hand in zip(torch.autograd.grad(loss(*fast), (users, items)), wanted, strict=True):
-        torch.testing.assert_close(got, by_hand)
+        wanted = np.flatnonzero(possible) if size == 500 else np.unique(rows)
+        np.testing.assert_array_equal(np.sort(found), wanted)
 
 
 def network_over(n_items, batch_size=SIZE, visual=False):
     if not visual:
-        return FactorNetwork(40, n_items, 8, BPRSettings(factors=8, batch_size=batch_size))
+        return FactorNetwork(40, np.ones(n_items, bool), 8, BPRSettings(factors=8, batch_size=batch_size))
     matrix = np.random.default_rng(1).normal(size=(n_items, DIM)).astype(np.float32)
     bank = FeatureBank.fit(matrix, np.arange(n_items), "zscore")
     bank.take(torch.arange(1)), bank.take_rough(torch.arange(1))  # scaled before anything is counted
     settings = VBPRSettings(factors=8, visual_factors=4, batch_size=batch_size)
-    return VBPRNetwork(40, n_items, bank, settings)
+    return VBPRNetwork(40, bank, settings)
 
 
 def steps(network, batches):
@@ -79,6 +66,7 @@ class Touched(TorchDispatchMode):
 @pytest.mark.parametrize("visual", [False, True])
 def test_a_step_of_factors_costs_the_same_in_a_larger_catalogue(visual):
     batch, costs = sampler_over(4000, "uniform").batch(0, 0, 0, SIZE), []
+    pair_dots(*torch.ones(2, 3, 4), *torch.zeros(2, 3, dtype=torch.int64))  # what torch sets up once
     for n_items in (4_000, 40_000):
         network = network_over(n_items, visual=visual)
         assert network.items.sparse
