@@ -37,7 +37,15 @@ def test_it_finds_what_exact_search_finds(seed, items, dim, decay, k, share):
     candidates = None
     if share is not None:
         candidates = np.random.default_rng(seed).random((3, items)) < share
-    same(PrunedIndex(stock).search(queries, k, candidates), ExactIndex(stock).search(queries, k, candidates))
+    index, exact = PrunedIndex(stock), ExactIndex(stock)
+    same(index.search(queries, k, candidates), exact.search(queries, k, candidates))
+    one = np.ones(items, bool) if candidates is None else candidates[0]
+    without = [[], [0, items - 1], list(range(0, items, 2))]
+    fewer = np.stack([one] * 3)
+    for mask, rows in zip(fewer, without, strict=True):
+        mask[rows] = False
+    for shared in (one, [one, one, one.copy()]):
+        same(index.search(queries, k, shared, without), exact.search(queries, k, fewer))
 
 
 def test_it_prunes_where_there_is_something_to_prune():
@@ -81,6 +89,9 @@ def test_what_is_no_number_is_refused():
         PrunedIndex(np.ones((3, 2))).search(np.array([[np.inf, 0]]), 1)
     with pytest.raises(UsageError):
         PrunedIndex(np.ones(3))
+    for wrong in ([np.ones(3, bool)], [np.ones(3, bool), np.ones(2, bool)], np.ones(2, bool)):
+        with pytest.raises(UsageError, match="candidates"):
+            PrunedIndex(np.ones((3, 2))).search(np.ones((2, 2)), 1, wrong)
 
 
 def test_every_query_may_ask_for_its_own_number():

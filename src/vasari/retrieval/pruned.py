@@ -24,7 +24,7 @@ from typing_extensions import Self
 
 from vasari.core.errors import UsageError
 from vasari.retrieval.search import FloatArray, check_search
-from vasari.retrieval.topk import BoolArray, IntArray, top_k
+from vasari.retrieval.topk import BoolArray, IntArray, best_places, top_k
 
 REST = 0.1  # share of the squared length that the leading coordinates may leave out
 TILE = 64  # works whose leading coordinates lie together: a product so small is done where it lies, uncopied
@@ -137,7 +137,7 @@ class PrunedIndex:
         """Some vectors, shape (len(rows), dim)."""
         first, *added = self._blocks
         if not added:
-            return first.vectors[rows]
+            return np.take(first.vectors, rows, axis=0)
         inside = rows < len(first.vectors)
         found = np.empty((len(rows), self.shape[1]), dtype=np.float32)
         found[inside] = first.vectors[rows[inside]]
@@ -152,28 +152,43 @@ class PrunedIndex:
         self,
         queries: npt.NDArray[np.floating],
         k: int | Sequence[int],
-        candidates: BoolArray | None = None,
+        candidates: BoolArray | Sequence[BoolArray] | None = None,
+        without: Sequence[Sequence[int]] | None = None,
     ) -> tuple[IntArray, FloatArray]:
         """Find the k vectors with the highest inner product for each query; see `exact_top_k`.
 
-        `k` may be a number a query; the answers are then as long as the largest asks for, -1 and -inf behind
-        what the others asked for.
+        Parameters
+        ----------
+        queries
+            Shape (queries, dim).
+        k
+            One for all or a number a query; the answers are then as long as the largest asks for, -1 and -inf
+            behind what the others asked for.
+        candidates
+            Which items may be found, one array for all or one a query, shape (items,) each. One that several
+            queries share is best passed as the same object: it is then made ready once.
+        without
+            For each query, items that may not be found all the same.
         """
-        check_search(queries, self.shape, int(np.min(k)), candidates)
+        masks = _one_each(candidates, len(queries))
+        for mask in masks:
+            check_search(queries, self.shape, int(np.min(k)), mask)
         each, longest = np.broadcast_to(k, len(queries)).tolist(), int(np.max(k))
         asked = np.ascontiguousarray(queries, dtype=np.float32)
         if not np.isfinite(asked).all():
             raise UsageError("a query is not all numbers")
+        ceilings = {id(mask): _ceiling(mask) for mask in masks if mask is not None}
         items = np.full((len(asked), longest), -1, dtype=np.int64)
         best = np.full((len(asked), longest), -np.inf, dtype=np.float32)
         for start in range(0, len(asked), QUERIES):
             tile = asked[start : start + QUERIES]
             lengths = np.linalg.norm(tile, axis=1)
             bounds = self._bounds(tile)
-            if candidates is not None:
-                allowed = candidates if candidates.ndim == 1 else candidates[start : start + QUERIES]
-                np.copyto(bounds, -np.inf, where=~allowed)
             for row, (query, bound) in enumerate(zip(tile, bounds, strict=True), start):
+                if (ceiling := ceilings.get(id(masks[row]))) is not None:
+                    np.minimum(bound[: len(self)], ceiling, out=bound[: len(self)])
+                if without is not None:
+                    bound[list(without[row])] = -np.inf
                 mine = slice(each[row])
                 slack = SLACK * self._longest * lengths[row - start]
                 items[row, mine], best[row, mine] = self._best(query, bound, each[row], slack)
@@ -189,11 +204,13 @@ class PrunedIndex:
         return np.column_stack([head, np.sqrt(np.maximum(rest, 0))]).astype(np.float32)
 
     def _bounds(self, queries: FloatArray) -> FloatArray:
-        """What no score exceeds by more than the slack, shape (queries, items)."""
+        """What no score exceeds by more than the slack, shape (queries, items), filled up to whole groups."""
         asked = self._bounding(queries)
         if len(asked) % 2:  # products with an odd number of rows take up to twice as long as with one more
             asked = np.concatenate([asked, asked[-1:]])
-        bounds = _room(len(asked) * len(self)).reshape(len(asked), len(self))
+        width = -(-len(self) // GROUP) * GROUP
+        bounds = _room(len(asked) * width).reshape(len(asked), width)
+        bounds[:, len(self) :] = -np.inf
         start = 0
         for block in self._blocks:
             stop = start + len(block.vectors)
@@ -206,11 +223,16 @@ class PrunedIndex:
     ) -> tuple[IntArray, FloatArray]:
         rows = self._contenders(query, bounds, k, slack)
         if rows is None:
-            scores = np.where(np.isneginf(bounds), np.float32(-np.inf), self.scores(query))
+            out = np.isneginf(bounds[: len(self)])
+            scores = np.where(out, np.float32(-np.inf), self.scores(query))
             picked, best = top_k(scores[None], k)
             return picked[0], best[0].astype(np.float32)
-        picked, best = top_k((self.take(rows) @ query)[None], k)
-        return np.where(picked[0] < 0, -1, rows[picked[0]]) if len(rows) else picked[0], best[0]
+        items, best = np.full(k, -1, dtype=np.int64), np.full(k, -np.inf, dtype=np.float32)
+        if len(rows):
+            scores = self.take(rows) @ query
+            places = best_places(scores, min(k, len(rows)))
+            items[: len(places)], best[: len(places)] = rows[places], scores[places]
+        return items, best
 
     def _contenders(self, query: FloatArray, bounds: FloatArray, k: int, slack: float) -> IntArray | None:
         """Rows that may be among the best k, ascending; None where there are many."""
@@ -222,10 +244,8 @@ class PrunedIndex:
         if np.isneginf(peaks[leaders].min()):  # fewer than k groups hold a candidate
             rows = np.flatnonzero(bounds > -np.inf)
         else:
-            standing = [
-                int(start + bounds[start : start + GROUP].argmax()) for start in starts[leaders].tolist()
-            ]
-            rows = np.flatnonzero(bounds >= self._bar(query, np.array(standing), k, slack))
+            standing = starts[leaders] + bounds.reshape(-1, GROUP)[leaders].argmax(axis=1)
+            rows = np.flatnonzero(bounds >= self._bar(query, standing, k, slack))
         if len(rows) > AGAIN * k:
             left = bounds[rows]
             leaders = rows[np.argpartition(left, len(left) - LEADERS * k)[-LEADERS * k :]]
@@ -236,6 +256,25 @@ class PrunedIndex:
         """What the k best of some rows reach, less what rounding may have made of bounds."""
         scores = self.take(rows) @ query
         return float(np.partition(scores, len(scores) - k)[len(scores) - k]) - 2 * slack
+
+
+def _one_each(candidates: BoolArray | Sequence[BoolArray] | None, queries: int) -> Sequence[BoolArray | None]:
+    if candidates is None or (isinstance(candidates, np.ndarray) and candidates.ndim == 1):
+        return [candidates] * queries
+    if len(candidates) != queries:
+        raise UsageError(
+            f"candidates are {len(candidates)} arrays for {queries} queries; pass one, or one each"
+        )
+    return list(candidates)
+
+
+def _ceiling(mask: BoolArray) -> FloatArray:
+    """Infinity where the mask holds, minus infinity elsewhere, without a jump for every item.
+
+    Lowering bounds to it takes a fraction of an assignment where the mask says.
+    """
+    ceiling: FloatArray = (mask.astype(np.float32) - np.float32(0.5)) * np.float32(np.inf)
+    return ceiling
 
 
 _memory = threading.local()

@@ -54,12 +54,21 @@ def top_k(scores: ScoreArray, k: int, candidates: BoolArray | None = None) -> tu
     lowest = values.min(axis=1, keepdims=True)
     shared = np.count_nonzero(allowed == lowest, axis=1) > np.count_nonzero(values == lowest, axis=1)
     for row in np.flatnonzero(shared & (lowest[:, 0] > -np.inf)).tolist():
-        above = np.flatnonzero(allowed[row] > lowest[row])
-        level = np.flatnonzero(allowed[row] == lowest[row])[: kept - len(above)]
-        chosen[row] = np.sort(np.r_[above, level])
+        chosen[row] = np.sort(best_places(allowed[row], kept))
         values[row] = allowed[row, chosen[row]]
     order = np.argsort(-values, axis=1, kind="stable")
     best[:, :kept] = np.take_along_axis(values, order, axis=1)
     items[:, :kept] = np.take_along_axis(chosen, order, axis=1)
     items[best == -np.inf] = -1
     return items, best
+
+
+def best_places(scores: ScoreArray, k: int) -> IntArray:
+    """Places of the k highest of some scores, shape (k,), best first, equal ones in order; k <= len(scores).
+
+    What `top_k` does for many rows, for one alone and in a fraction of the time.
+    """
+    lowest = np.partition(scores, len(scores) - k)[len(scores) - k]
+    reached = np.flatnonzero(scores >= lowest)
+    places: IntArray = reached[np.argsort(-scores[reached], kind="stable")[:k]]
+    return places

@@ -13,7 +13,7 @@ from vasari.retrieval import rerank, top_k
 from vasari.serving.asks import Answer, Ask, Hung
 from vasari.serving.live import Live, State
 from vasari.serving.shelf import Shelf
-from vasari.serving.snapshot import Snapshot, Taste
+from vasari.serving.snapshot import Snapshot, Taste, fewer
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float32]
@@ -38,7 +38,8 @@ class _Job:
 
     ask: Ask
     taste: Taste
-    mask: BoolArray  # which works may be answered
+    mask: BoolArray  # which works may be answered, shared with others' jobs
+    without: list[int]  # which of them may not all the same
     snapshot: Snapshot
     fallback: str | None
     cold: bool
@@ -95,9 +96,13 @@ def answer_all(live: Live, questions: Sequence[Question]) -> list[Answer | Excep
             answers[place] = error
     for jobs in waiting.values():
         snapshot = jobs[0][1].snapshot
-        masks = np.array([job.mask for _, job in jobs])
-        pools = [job.pool for _, job in jobs]
-        rows, scores = snapshot.search([job.taste for _, job in jobs], pools, masks)
+        those = [job for _, job in jobs]
+        rows, scores = snapshot.search(
+            [job.taste for job in those],
+            [job.pool for job in those],
+            [job.mask for job in those],
+            [job.without for job in those],
+        )
         for (place, job), mine, values in zip(jobs, rows, scores, strict=True):
             answers[place] = _hang(state.shelf, job, mine[: job.pool], values[: job.pool])
     return [answer for answer in answers if answer is not None]
@@ -107,16 +112,14 @@ def _job(live: Live, state: State, question: Question) -> _Job:
     ask, shelf = question.ask, state.shelf
     snapshot = state.snapshot(question.model)
     taste = taste_of(live, state, ask, question.pictures)
-    if not ask.filters.conditions:
-        mask = shelf.available.copy()
-    else:
-        mask = ask.filters.mask(shelf.frame, shelf.available)
-    mask[[*taste.likes, *taste.dislikes, *shelf.roster.find(ask.exclude)]] = False
+    filters = ask.filters
+    mask = filters.mask(shelf.frame, shelf.available) if filters.conditions else shelf.available
+    without = [*taste.likes, *taste.dislikes, *shelf.roster.find(ask.exclude)]
     cold = not taste.likes and taste.pictures is None
     fallback = None
     if not snapshot.knows(taste):
         fallback = LOOKS if not cold and shelf.looks is not None else POPULARITY
-    return _Job(ask, taste, mask, snapshot, fallback, cold)
+    return _Job(ask, taste, mask, without, snapshot, fallback, cold)
 
 
 def _instead(shelf: Shelf, job: _Job, pool: int) -> tuple[IntArray, npt.NDArray[np.floating]]:
@@ -125,9 +128,10 @@ def _instead(shelf: Shelf, job: _Job, pool: int) -> tuple[IntArray, npt.NDArray[
         vectors = shelf.looks.vectors(np.array(job.taste.likes, dtype=np.int64))
         if job.taste.pictures is not None:
             vectors = np.concatenate([vectors, shelf.looks.project(job.taste.pictures)])
-        rows, scores = shelf.looks.index.search(vectors.mean(0, keepdims=True), pool, job.mask)
+        mean = vectors.mean(0, keepdims=True)
+        rows, scores = shelf.looks.index.search(mean, pool, job.mask, [job.without])
     else:
-        rows, scores = top_k(shelf.standing[None], pool, job.mask)
+        rows, scores = top_k(shelf.standing[None], pool, fewer([job.mask], [job.without]))
     return rows[0], scores[0]
 
 
@@ -166,7 +170,8 @@ def _reranked(
             return rows[order], scores[order]
         pool *= 4
         if job.fallback is None:
-            more = job.snapshot.search([job.taste], [min(pool, len(shelf))], job.mask[None])
+            wanted = min(pool, len(shelf))
+            more = job.snapshot.search([job.taste], [wanted], [job.mask], [job.without])
             rows, scores = more[0][0], more[1][0]
         else:
             rows, scores = _instead(shelf, job, min(pool, len(shelf)))

@@ -43,9 +43,7 @@ def similar(shelf: Shelf, row: int, k: int, mask: BoolArray) -> Found:
     vector = looks.vectors(np.array([row]))
     if not vector.any():
         return np.zeros(0, np.int64), np.zeros(0)
-    others = mask.copy()
-    others[row] = False
-    rows, scores = looks.index.search(vector, k, others)
+    rows, scores = looks.index.search(vector, k, mask, [[row]])
     found = rows[0] >= 0
     return rows[0][found], scores[0][found]
 

@@ -191,7 +191,11 @@ class Snapshot:
         return not self.model.personal or any(self.members[row] >= 0 for row in taste.likes)
 
     def search(
-        self, tastes: Sequence[Taste], k: Sequence[int], candidates: BoolArray
+        self,
+        tastes: Sequence[Taste],
+        k: Sequence[int],
+        candidates: Sequence[BoolArray],
+        without: Sequence[Sequence[int]],
     ) -> tuple[IntArray, npt.NDArray[np.floating]]:
         """The best works for each taste, as `vasari.retrieval.top_k`.
 
@@ -202,12 +206,15 @@ class Snapshot:
         k
             How many for each; all come as long as the largest, and what is behind the k-th means nothing.
         candidates
-            Which works may be answered, shape (tastes, works).
+            For each, which works may be answered, shape (works,); best the same object where it is the same.
+        without
+            For each, rows that may not be answered all the same.
         """
-        allowed = candidates & self.scorable
+        shared = {id(mask): mask & self.scorable for mask in candidates}
+        allowed = [shared[id(mask)] for mask in candidates]
         if self.index is not None:
-            return self.index.search(self._queries(tastes), k, allowed)
-        return top_k(self._scores(tastes), max(k), allowed)
+            return self.index.search(self._queries(tastes), k, allowed, without)
+        return top_k(self._scores(tastes), max(k), fewer(allowed, without))
 
     def contributions(self, taste: Taste, rows: IntArray) -> tuple[list[int], FloatArray, bool]:
         """How much each member of a taste speaks for some works of the shelf.
@@ -333,6 +340,14 @@ class Snapshot:
         if not (profiles.values >= len(self.model.item_ids)).any():
             return profiles, None
         return profiles, np.concatenate([part for part in guests if len(part)])
+
+
+def fewer(candidates: Sequence[BoolArray], without: Sequence[Sequence[int]]) -> BoolArray:
+    """One array of candidates, shape (tastes, works), each less its own rows."""
+    masks = np.array(candidates)
+    for mask, rows in zip(masks, without, strict=True):
+        mask[list(rows)] = False
+    return masks
 
 
 def weights_version(folder: Path) -> str:
