@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing_extensions import Self
 
 from vasari.core.errors import UsageError, VasariError
 from vasari.core.files import atomic_path
+from vasari.core.machine import let_others_go_first
 from vasari.data.dataset import Dataset
 from vasari.features.table import FeatureTable
 from vasari.models.base import distinct
@@ -409,7 +410,9 @@ class Gallery:
     def _read(self, name: str, folder: Path) -> Snapshot:
         if not is_model(folder):
             raise NotFound(f"{folder.name!r} is no folder with a model")
-        snapshot = Snapshot.read(name, folder, self._item_ids, self._table)
+        # Visitors come first: reading a large model would take half of what answers them.
+        with ThreadPoolExecutor(1, "vasari-read", let_others_go_first) as reader:
+            snapshot = reader.submit(Snapshot.read, name, folder, self._item_ids, self._table).result()
         return replace(snapshot, evaluation=self._evaluated.means.get(snapshot.model.name, {}))
 
     def _swapped(self, name: str, folder: str) -> None:

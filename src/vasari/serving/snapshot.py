@@ -124,9 +124,10 @@ class Snapshot:
         )
         vectors = None
         if isinstance(model, DotProduct):
-            matrix = model.item_matrix()
-            vectors = np.zeros((len(rows), matrix.shape[1]), np.float32)
-            vectors[known] = matrix[rows[known]]
+            vectors = model.item_matrix()
+            if not (known.all() and np.array_equal(rows, np.arange(len(vectors)))):
+                vectors = np.zeros((len(rows), vectors.shape[1]), np.float32)
+                vectors[known] = model.item_matrix()[rows[known]]
         if (
             table is not None
             and columns is not None

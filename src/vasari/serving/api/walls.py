@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from pydantic import ValidationError
+from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from vasari.serving.api.access import TheGallery
 from vasari.serving.api.problems import documented
@@ -38,7 +39,7 @@ PICTURES = 8  # in one request
 router = APIRouter(prefix="/v1", tags=["walls"], responses=documented(404))
 
 
-async def _answer(request: Request, gallery: Gallery, ask: Ask) -> JSONResponse:
+async def _answer(request: Request, gallery: Gallery, ask: Ask) -> Response:
     # Pictures are looked at on the way, which takes its time; everything else only waits for the next batch.
     submitted = await run_in_threadpool(gallery.submit, ask) if ask.images else gallery.submit(ask)
     try:
@@ -48,9 +49,9 @@ async def _answer(request: Request, gallery: Gallery, ask: Ask) -> JSONResponse:
     return _respond(request, answer)
 
 
-def _respond(request: Request, answer: Answer) -> JSONResponse:
+def _respond(request: Request, answer: Answer) -> Response:
     request.app.state.metrics.answered(answer)
-    return JSONResponse(answer_json(answer))
+    return Response(to_json(answer_json(answer)), media_type="application/json")
 
 
 @router.post("/recommend", response_model=AnswerOut)
