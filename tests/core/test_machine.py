@@ -1,9 +1,12 @@
 import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from vasari.core.machine import multiplies_bfloat16, usable_cores, usable_memory
+from vasari.core.machine import NICE, let_others_go_first, multiplies_bfloat16, usable_cores, usable_memory
 
 
 def place(root: Path, files: dict[str, str]) -> Path:
@@ -85,3 +88,12 @@ def test_products_of_bfloat16_are_asked_of_the_processor(tmp_path, line, has):
     (tmp_path / "proc/cpuinfo").write_text(f"model name : Any\n{line}\n")
     assert multiplies_bfloat16(tmp_path) is has
     assert not multiplies_bfloat16(tmp_path / "nowhere")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a niceness for every thread")
+def test_one_thread_lets_others_go_first_and_only_that_one():
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    with ThreadPoolExecutor(1, initializer=let_others_go_first) as pool:
+        nice = pool.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result()
+    assert nice == max(NICE, before)
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before

@@ -44,6 +44,23 @@ def test_several_processes_may_migrate_at_once(database):
         one.close()
 
 
+def test_the_newest_event_is_seen_at_once_also_over_a_connection_that_was_lost(database):
+    store, other = Store(database), Store(database)
+    assert store.newest() == 0
+    other.record("u", "a", "like", 1.0, None)
+    assert store.newest() == store.events_after(0)[-1].id
+    if store.engine.dialect.name == "postgresql":
+        others = "pid <> pg_backend_pid() AND datname = current_database()"
+        with reading(other.engine) as connection:
+            connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
+    else:
+        store._newest._connection.connection.driver_connection.close()
+    other.record("u", "b", "like", 1.0, None)
+    assert store.newest() == other.events_after(0)[-1].id
+    store.close()
+    other.close()
+
+
 def test_sqlite_flushes_every_commit(tmp_path):
     store = Store.embedded(tmp_path / "deep" / "gallery.db")
     with reading(store.engine) as connection:

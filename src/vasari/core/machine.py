@@ -43,7 +43,9 @@ def usable_memory(root: Path = Path("/")) -> int:
 def let_others_go_first() -> None:
     """Leave the cores to whoever wants them, in the calling thread and for good, on systems that can."""
     if sys.platform == "linux":  # there, and nowhere else, a thread has a niceness of its own
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        mine = threading.get_native_id()
+        if os.getpriority(os.PRIO_PROCESS, mine) < NICE:
+            os.setpriority(os.PRIO_PROCESS, mine, NICE)
 
 
 def multiplies_bfloat16(root: Path = Path("/")) -> bool:

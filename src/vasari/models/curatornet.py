@@ -417,15 +417,14 @@ class CuratorNet(Recommender[CuratorNetSettings]):
         if self.settings.profile_cap is not None:
             profiles = profiles.last(self.settings.profile_cap)
         device = next(self.network.parameters()).device
-        members, offsets = torch.from_numpy(profiles.values), torch.from_numpy(profiles.offsets[:-1].copy())
-        used, places = torch.unique(members, return_inverse=True)
         # Rows first, then the tower: a copy of the whole catalogue would cost more than the answer.
+        used, places = np.unique(profiles.values, return_inverse=True)
         count = len(self.item_vectors)
-        vectors = self.item_vectors[used.clamp_max(count - 1)]
+        vectors = self.item_vectors.numpy()[np.minimum(used, count - 1)]
         if guests is not None and (strange := used >= count).any():
-            vectors[strange] = torch.from_numpy(self.embed(guests[used[strange].numpy() - count]))
-        users = self.network.user_tower(vectors.to(device), places.to(device), offsets.to(device))
-        return users.cpu().numpy()
+            vectors[strange] = self.embed(guests[used[strange] - count])
+        given = (torch.from_numpy(array).to(device) for array in (vectors, places, profiles.offsets[:-1]))
+        return self.network.user_tower(*given).cpu().numpy()
 
     def item_matrix(self) -> FloatArray:
         """Vectors of all items, shape (items, 200); see `vasari.models.dot_product`."""

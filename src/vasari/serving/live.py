@@ -83,11 +83,11 @@ class Live:
     def catch_up(self) -> State:
         """The state with everything that was committed before this call."""
         with self._lock:
-            while events := self.store.events_after(self._last, AT_ONCE):
+            # Asked before every batch of answers, and mostly in vain: so the short question comes first.
+            while self.store.newest() > self._last:
+                events = self.store.events_after(self._last, AT_ONCE)
                 self._state = self._after(events)
                 self._last = events[-1].id
-                if len(events) < AT_ONCE:
-                    break
             return self._state
 
     @property

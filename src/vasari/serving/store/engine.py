@@ -59,6 +59,43 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+class Watch:
+    """One number asked again and again, for a fraction of what a connection from the pool would cost.
+
+    For one thread at a time.
+
+    Parameters
+    ----------
+    engine
+        The database.
+    question
+        SQL that gives one number or NULL.
+    """
+
+    def __init__(self, engine: Engine, question: str) -> None:
+        self._engine, self._question = engine, question
+        self._connection: Connection | None = None
+
+    def __call__(self) -> int:
+        """The number now, 0 for NULL; a connection that was lost meanwhile is made anew."""
+        try:
+            return self._ask()
+        except SQLAlchemyError:
+            self.close()
+            return self._ask()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _ask(self) -> int:
+        if self._connection is None:  # every question sees what was committed until then
+            self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        return int(self._connection.exec_driver_sql(self._question).scalar() or 0)
+
+
 def reachable(engine: Engine) -> bool:
     """Whether the database answers."""
     try:

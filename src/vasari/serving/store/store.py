@@ -26,7 +26,7 @@ LIKE, DISLIKE, VIEW, TAKE_BACK = "like", "dislike", "view", "take_back"
 SALE, ADDED, CHANGED, SWAP = "sale", "added", "changed", "swap"
 
 ALL = (1 << 63) - 1
-# Written once: it is asked before every batch of answers, and to write it takes longer than to answer it.
+# Written once: to write it takes longer than to answer it.
 NEXT = select(events).where(events.c.id > bindparam("last")).order_by(events.c.id).limit(bindparam("most"))
 
 
@@ -83,6 +83,7 @@ class Store:
     def __init__(self, url: str) -> None:
         self.engine = engines.connect(url)
         migrate(self.engine)
+        self._newest = engines.Watch(self.engine, "SELECT max(id) FROM events")
         self._one_writer = threading.Lock()  # threads of this process queue here, not in the database
 
     @classmethod
@@ -93,6 +94,7 @@ class Store:
 
     def close(self) -> None:
         """Close all connections."""
+        self._newest.close()
         self.engine.dispose()
 
     def reachable(self) -> bool:
@@ -223,6 +225,10 @@ class Store:
             connection.execute(insert(exposures), rows)
 
     # ------------------------------------------------------------------ reading
+
+    def newest(self) -> int:
+        """Number of the newest event, 0 before the first; for one thread at a time."""
+        return self._newest()
 
     def events_after(self, last: int, most: int = ALL) -> list[Event]:
         """What happened after event number `last`, in order; the first `most` of it."""
