@@ -53,7 +53,7 @@ format: $(VENV)/.dev  ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.core  ## the benchmarks, each as a ratio against a named baseline
+bench: $(VENV)/.core  ## the benchmarks, as ratios against named baselines (REFERENCE_PYTHON=PATH with Cornac, implicit)
 	$(BIN)/python -m benchmarks
 
 clean:  ## remove what the other targets made

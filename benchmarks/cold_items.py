@@ -1,6 +1,7 @@
 """Which model ranks new works best? Works hidden from training, ranked among themselves, by real people.
 
-    python -m benchmarks.cold_items --data FOLDER [--splits 5] [--models NAME,NAME] [--validation] [--json]
+    python -m benchmarks.cold_items --data FOLDER [--splits 5] [--models NAME,NAME]
+        [--only NAME,NAME] [--validation] [--json]
 
 Every split hides another fifth of the works (`cold-items` with the seeds 0, 1, 2 ...) and trains with its own
 seed. A user's value is the mean over the splits that ask something of the user; users are the units of all
@@ -38,12 +39,19 @@ Models = dict[str, Recommender[Any]]
 Values = dict[str, dict[str, float]]  # metric, user, value
 
 
-def competitors(train: vs.Dataset, table: vs.FeatureTable, seed: int, extra: list[str]) -> Models:
-    blend = vs.Blend().fit(train, table, seed=seed, progress=False)
+def rivals() -> Models:
+    """What all others are compared with."""
     return {
         LOOK: vs.VisRank(),
         MAP: QuickLinearMap(),
         SUM: vs.Blend(parts={"VisRank": {}, QuickLinearMap.name: {}}),
+    }
+
+
+def competitors(train: vs.Dataset, table: vs.FeatureTable, seed: int, extra: list[str]) -> Models:
+    blend = vs.Blend().fit(train, table, seed=seed, progress=False)
+    return {
+        **rivals(),
         "VisRank, max": vs.VisRank(similarity="max"),
         "LinearMap": vs.LinearMap(),
         "CuratorNet, tuned": blend.models["CuratorNet"],  # the same training need not be done twice
@@ -75,6 +83,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="a dataset folder with its features")
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--models", default="", help="further registered models, separated by commas")
+    parser.add_argument("--only", default="", help="registered models, which alone meet the three rivals")
     parser.add_argument("--validation", action="store_true", help="split the training part of split 0")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -82,11 +91,14 @@ def main() -> None:
     first = 0
     if options.validation:
         data, first = cold_items(data, seed=0).train, 100
-    extra = [name for name in options.models.split(",") if name]
+    extra, only = ([name for name in names.split(",") if name] for names in (options.models, options.only))
     found = []
     for seed in range(first, first + options.splits):
         split = cold_items(data, seed=seed)
-        models = competitors(split.train, table, seed, extra)
+        if only:
+            models = rivals() | {name: model_class(name)() for name in only}
+        else:
+            models = competitors(split.train, table, seed, extra)
         found.append(vs.evaluate(models, data, table, split, seed=seed, progress=False))
         print(f"{split.protocol}: {found[-1].counts['users_ranked']} users", flush=True)
     values = {name: pooled(found, name) for name in found[0].models}

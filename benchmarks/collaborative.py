@@ -17,8 +17,9 @@ The floor is what the shortest fit needs by its number of triples. VBPR: each di
 multiplied by E and its gradient once, and read once for each in two bytes a number. BPR: a triple reads three
 vectors and changes three.
 
-References that cannot be imported are left out. `--reference-python` names an interpreter that has them; it
-borrows this one's torch if it has none, so both must be of one version.
+References that cannot be imported are left out. `--reference-python`, or for `make bench` the environment's
+REFERENCE_PYTHON, names an interpreter that has them; it borrows this one's torch if it has none, so both must
+be of one version.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import math
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,7 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--reference-python", default=sys.executable)
+    parser.add_argument("--reference-python", default=os.environ.get("REFERENCE_PYTHON", sys.executable))
     parser.add_argument("--data", type=Path)
     parser.add_argument("--items", type=int, default=ITEMS)
     parser.add_argument("--users", type=int, default=USERS)
