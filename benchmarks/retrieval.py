@@ -54,7 +54,7 @@ def main() -> None:
         if set(truth[row]) != set(numpy_top_k(queries[row], vectors)):
             raise SystemExit(f"the two sides differ for query {row}")
 
-    # One by one, but some in a row: the other sides read all vectors and push the graph out of the caches.
+    # One by one, some in a row: the other sides read all vectors in between and push the graph out of the caches.
     in_a_row = queries[:IN_A_ROW, None]  # (queries, 1, dim)
     sides = {
         "numpy": lambda: [numpy_top_k(query[0], vectors) for query in in_a_row],
@@ -93,9 +93,12 @@ def main() -> None:
     ]
     measured = {}
     if graph is not None:
+        loop = medians({"graph": lambda: [graph.search(query[None], K) for query in queries]}, 3)
+        warm = loop["graph"] / len(queries)
         comparisons.append(compared("one query, graph", single["numpy"], single["graph"]))
         bars += [
             bar("one query, graph", 1e3 * single["graph"], "ms", "<=", 0.2),
+            bar("one query, graph, when nobody else uses the caches", 1e3 * warm, "ms", "<=", 0.2),
             bar("recall of the graph", recall, f"of {K}", ">=", 0.97),
         ]
         measured["seconds_to_build_the_graph"] = built

@@ -23,6 +23,7 @@ from vasari.retrieval.topk import BoolArray, IntArray
 BLOCK = 1 << 15  # vectors handed to the graph at a time
 _FEW = 0.1  # below this share of candidates a graph of all items is mostly in the way
 _SEEN = 0.9  # of the vectors' squared length lies in the directions that the graph sees
+_SIDES = 16  # directions by whose sign vectors are put beside one another
 _SPARE = 3  # times as many items as asked for are scored exactly
 
 
@@ -62,13 +63,20 @@ class ApproximateIndex:
         blocks = [slice(start, start + BLOCK) for start in range(0, len(vectors), BLOCK)]
         self._axes = _main_directions(vectors, blocks)
         self._graph = _graph(self._axes.shape[1] + 1, connectivity, build_effort, search_effort)
-        longest = max((_lengths(self._seen(vectors[block])).max() for block in blocks), default=0.0)
+        longest, sides = 0.0, np.zeros(len(vectors), dtype=np.int64)
         for block in blocks:
-            seen = self._seen(vectors[block]).astype(np.float64) / (longest or 1.0)
-            rest = np.sqrt(np.maximum(1 - np.square(seen).sum(axis=1, keepdims=True), 0))  # (block, 1)
-            longer = np.concatenate([seen, rest], axis=1, dtype=np.float32)  # (block, directions + 1)
-            keys = np.arange(block.start, block.start + len(longer), dtype=np.uint64)
-            self._graph.add(keys, longer, threads=threads)
+            seen = self._seen(vectors[block])
+            longest = max(longest, _lengths(seen).max())
+            for direction in seen.T[:_SIDES]:
+                sides[block] = 2 * sides[block] + (direction > 0)
+        # What lies on the same sides is added together, and then lies together: a search reads on where it is.
+        order = np.argsort(sides, kind="stable")
+        for block in blocks:
+            keys = order[block]
+            scaled = self._seen(vectors[keys]).astype(np.float64) / (longest or 1.0)
+            rest = np.sqrt(np.maximum(1 - np.square(scaled).sum(axis=1, keepdims=True), 0))  # (block, 1)
+            longer = np.concatenate([scaled, rest], axis=1, dtype=np.float32)  # (block, directions + 1)
+            self._graph.add(keys.astype(np.uint64), longer, threads=threads)
 
     def __len__(self) -> int:
         return len(self._vectors)
@@ -130,30 +138,21 @@ class ApproximateIndex:
         best: FloatArray,
     ) -> None:
         """Ask the graph about the queries `rows` and write what it finds into `items` and `best`."""
-        asked = queries[rows]
-        seen = self._seen(asked)
-        lengths = _lengths(seen)[:, None]
+        seen = self._seen(queries[rows])
         units = np.zeros((len(rows), seen.shape[1] + 1), dtype=np.float32)
-        np.divide(seen, lengths, out=units[:, :-1], where=lengths > 0, casting="same_kind")
+        units[:, :-1] = seen / np.maximum(_lengths(seen), np.finfo(np.float64).tiny)[:, None]
         # Waking other threads takes longer than one query.
         threads = 0 if len(rows) > 1 else 1
         found = self._graph.search(units, min(_SPARE * wanted, len(self)), threads=threads)
-        keys = found.keys.reshape(len(rows), -1).astype(np.int64)  # (rows, wanted)
-        if len(rows) > 1:  # where a part of the graph is cut off, fewer may be found, and junk stands behind
-            keys[np.arange(keys.shape[1]) >= found.counts[:, None]] = len(self)
-        keys.sort(axis=1)  # equal scores come in the order of the items
-        known = keys < len(self)
-        keys[~known] = 0
-        vectors = np.asarray(self._vectors[keys], dtype=np.float32)  # (rows, wanted, dim)
-        scores = np.matmul(vectors, asked[:, :, None])[:, :, 0]  # (rows, wanted)
-        if masks is not None:
-            known &= masks[rows[:, None], keys]
-        scores[~known] = -np.inf
-        order = np.argsort(-scores, axis=1, kind="stable")[:, : items.shape[1]]
-        lines = np.arange(len(rows))[:, None]
-        values = scores[lines, order]
-        items[rows, : order.shape[1]] = np.where(values > -np.inf, keys[lines, order], -1)
-        best[rows, : order.shape[1]] = values
+        # Where a part of the graph is cut off, fewer may be found, and junk stands behind.
+        matches = zip(found.keys, found.counts, strict=True) if len(rows) > 1 else [(found.keys, None)]
+        for row, (keys, count) in zip(rows.tolist(), matches, strict=True):
+            near = np.sort(keys[:count]).astype(np.int64)  # equal scores come in the order of the items
+            if masks is not None:
+                near = near[masks[row, near]]
+            scores = np.asarray(self._vectors[near], dtype=np.float32) @ queries[row]
+            order = np.argsort(-scores, kind="stable")[: items.shape[1]]
+            items[row, : len(order)], best[row, : len(order)] = near[order], scores[order]
 
     def _search_exactly(
         self, queries: FloatArray, query: int, mask: BoolArray, items: IntArray, best: FloatArray
