@@ -54,7 +54,7 @@ def main() -> None:
         if set(truth[row]) != set(numpy_top_k(queries[row], vectors)):
             raise SystemExit(f"the two sides differ for query {row}")
 
-    # One by one, some in a row: the other sides read all vectors in between and push the graph out of the caches.
+    # One by one, some in a row: the other sides read all vectors in between and empty the graph's caches.
     in_a_row = queries[:IN_A_ROW, None]  # (queries, 1, dim)
     sides = {
         "numpy": lambda: [numpy_top_k(query[0], vectors) for query in in_a_row],

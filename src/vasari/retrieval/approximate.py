@@ -69,7 +69,7 @@ class ApproximateIndex:
             longest = max(longest, _lengths(seen).max())
             for direction in seen.T[:_SIDES]:
                 sides[block] = 2 * sides[block] + (direction > 0)
-        # What lies on the same sides is added together, and then lies together: a search reads on where it is.
+        # What lies on the same sides is added, and then lies, together: a search reads on where it is.
         order = np.argsort(sides, kind="stable")
         for block in blocks:
             keys = order[block]
