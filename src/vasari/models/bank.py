@@ -41,10 +41,10 @@ class FeatureBank:
         self.rows = rows
         self.mean = torch.as_tensor(np.asarray(mean, dtype=np.float32))
         self.std = torch.as_tensor(np.asarray(std, dtype=np.float32))
-        with warnings.catch_warnings():  # a read-only memory map is only ever read here
+        with warnings.catch_warnings():  # what is read-only is only ever read here
             warnings.simplefilter("ignore", UserWarning)
             self.matrix = torch.from_numpy(np.asarray(matrix))
-        self._item_rows = torch.from_numpy(rows)
+            self._item_rows = torch.from_numpy(rows)
         self._held: dict[torch.dtype, Tensor] = {}
 
     @classmethod

@@ -9,6 +9,21 @@ from vasari.data.ragged import Ragged
 from vasari.models.base import FloatArray
 
 
+def as_dot_product(model: object) -> DotProduct | None:
+    """A fitted model as inner products; None where its score is none."""
+    if isinstance(model, SometimesDotProduct):
+        return model.as_dot_product()
+    return model if isinstance(model, DotProduct) else None
+
+
+@runtime_checkable
+class SometimesDotProduct(Protocol):
+    """A model whose settings decide whether its score is an inner product."""
+
+    def as_dot_product(self) -> DotProduct | None:
+        """Its inner products; None under other settings."""
+
+
 @runtime_checkable
 class DotProduct(Protocol):
     """A fitted recommender with ``score == user_matrix @ item_matrix.T`` for profiles that are not empty."""

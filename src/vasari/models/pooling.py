@@ -7,7 +7,7 @@ Source: Messina et al. 2019 (UMUAI), there for every family of features.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -91,6 +91,9 @@ class Pooling:
 class Looks:
     """Likeness by look: the cosine of feature vectors.
 
+    The mean likeness to a profile is an inner product (`vasari.models.dot_product.DotProduct`): of the mean
+    of unit vectors with unit vectors.
+
     Parameters
     ----------
     bank
@@ -121,12 +124,33 @@ class Looks:
         """Pooled likeness of all items to some profiles, shape (profiles, items)."""
         if pooling.similarity != "mean":
             return pooling.scores(profiles, len(self.bank), lambda members: self.likeness(members, guests))
-        # The mean of cosines is the product with the mean of unit vectors.
+        return self._to_all(self._tastes(profiles, guests))
+
+    @torch.inference_mode()
+    def item_matrix(self) -> FloatArray:
+        """Unit vectors of all items, shape (items, dim); zeros without a picture."""
+        units = np.zeros((len(self.bank), self.bank.dim), dtype=np.float32)
+        for items in np.array_split(np.flatnonzero(self.bank.present), len(self.bank) // BLOCK + 1):
+            units[items] = self._units(torch.from_numpy(items), None).numpy()
+        return units
+
+    @torch.inference_mode()
+    def user_matrix(
+        self, profiles: Ragged, user_ids: Sequence[str | None], guests: FloatArray | None = None
+    ) -> FloatArray:
+        """Mean unit vector of each profile, shape (profiles, dim)."""
+        return self._tastes(profiles, guests).numpy()
+
+    @torch.inference_mode()
+    def embed(self, features: FloatArray) -> FloatArray:
+        """Unit vectors of guests, shape (n, dim)."""
+        return self._units(len(self.bank) + torch.arange(len(features)), features).numpy()
+
+    def _tastes(self, profiles: Ragged, guests: FloatArray | None) -> Tensor:
         members, places = np.unique(profiles.values, return_inverse=True)
         units = self._units(torch.from_numpy(members), guests)
         offsets = torch.from_numpy(profiles.offsets[:-1].copy())
-        taste = F.embedding_bag(torch.from_numpy(places), units, offsets, mode="mean")
-        return self._to_all(taste)
+        return F.embedding_bag(torch.from_numpy(places), units, offsets, mode="mean")
 
     def _units(self, members: Tensor, guests: FloatArray | None) -> Tensor:
         """Unit vectors of items and, numbered beyond the catalogue, of guests."""

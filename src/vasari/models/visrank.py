@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from vasari.data.ragged import Ragged
 from vasari.models.bank import FeatureBank
 from vasari.models.base import Arrays, FitInputs, FloatArray, IntArray, Recommender
+from vasari.models.dot_product import DotProduct
 from vasari.models.pooling import Looks, Pooling
 from vasari.models.registry import register
 from vasari.models.scaling import check_scale
+
+MOST = 1 << 28  # numbers of unit vectors that one index holds: 1 GiB of float32
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,11 @@ class VisRank(Recommender[VisRankSettings]):
     def pooling(self) -> Pooling:
         """How the cosines to a profile become one score."""
         return Pooling(self.settings.similarity, self.settings.top)
+
+    def as_dot_product(self) -> DotProduct | None:
+        """The mean of cosines, of catalogues whose unit vectors fit into memory; see `Looks`."""
+        few = len(self.looks.bank) * self.looks.bank.dim <= MOST
+        return self.looks if few and self.settings.similarity == "mean" else None
 
     def _score(
         self, profiles: Ragged, user_ids: Sequence[str | None], guests: FloatArray | None

@@ -22,7 +22,7 @@ from vasari.metrics import Interval
 from vasari.models import load
 from vasari.models.acf import ACF
 from vasari.models.base import Recommender
-from vasari.models.dot_product import DotProduct
+from vasari.models.dot_product import DotProduct, as_dot_product
 from vasari.retrieval import PrunedIndex, top_k
 from vasari.serving.asks import HeatMap, ModelInfo
 from vasari.serving.roster import Roster
@@ -73,8 +73,8 @@ class Snapshot:
         Raw features of works that training did not know, shape (n, dim).
     scorable
         Which works it can score, shape (works,).
-    index
-        Vectors of the works, if a score is an inner product.
+    product, index
+        The model's inner products, and the vectors of the works, if its score is one.
     evaluation
         See `ModelInfo`.
     """
@@ -87,6 +87,7 @@ class Snapshot:
     members: IntArray
     strangers: FloatArray
     scorable: BoolArray
+    product: DotProduct | None
     index: PrunedIndex | None
     evaluation: Mapping[str, Interval] = field(default_factory=dict)
 
@@ -120,29 +121,25 @@ class Snapshot:
             members=members,
             strangers=np.zeros((0, 0 if columns is None else columns.stop - columns.start), np.float32),
             scorable=known,
+            product=None,
             index=None,
         )
-        vectors = None
-        if isinstance(model, DotProduct):
-            vectors = model.item_matrix()
-            if not (known.all() and np.array_equal(rows, np.arange(len(vectors)))):
-                vectors = np.zeros((len(rows), vectors.shape[1]), np.float32)
-                vectors[known] = model.item_matrix()[rows[known]]
-        if (
-            table is not None
-            and columns is not None
-            and isinstance(model, DotProduct)
-            and vectors is not None
-        ):
+        product, vectors = as_dot_product(model), None
+        if product is not None:
+            vectors = matrix = product.item_matrix()
+            if not (known.all() and np.array_equal(rows, np.arange(len(matrix)))):
+                vectors = np.zeros((len(rows), matrix.shape[1]), np.float32)
+                vectors[known] = matrix[rows[known]]
+        if table is not None and columns is not None and product is not None and vectors is not None:
             at = table.align(item_ids)
             new = np.flatnonzero((members < 0) & (at >= 0))
             if len(new):
                 raw = table.gather(at[new])[:, columns]
-                vectors[new] = model.embed(raw)
+                vectors[new] = product.embed(raw)
                 snapshot.members[new] = len(model.item_ids) + np.arange(len(new))
                 snapshot.scorable[new] = True
                 snapshot = replace(snapshot, strangers=raw)
-        return replace(snapshot, index=None if vectors is None else PrunedIndex(vectors))
+        return replace(snapshot, product=product, index=None if vectors is None else PrunedIndex(vectors))
 
     def extended(self, features: Sequence[FloatArray | None]) -> Self:
         """With further works behind these, from their raw features in the columns of the gallery's table."""
@@ -153,8 +150,8 @@ class Snapshot:
         strangers, index = self.strangers, self.index
         if index is not None:
             vectors = np.zeros((len(features), index.shape[1]), np.float32)
-            if usable.any() and isinstance(self.model, DotProduct):
-                vectors[usable] = self.model.embed(raw)
+            if usable.any() and self.product is not None:
+                vectors[usable] = self.product.embed(raw)
                 members[usable] = len(self.model.item_ids) + len(strangers) + np.arange(usable.sum())
                 strangers = np.concatenate([strangers, raw])
             index = index.extended(vectors)
@@ -168,13 +165,12 @@ class Snapshot:
 
     def repainted(self, row: int, features: FloatArray | None) -> Self:
         """With another picture for one work, from its raw features; who cannot place it keeps the old."""
-        if self.index is None or self.columns is None or features is None:
+        if self.index is None or self.columns is None or features is None or self.product is None:
             return self
-        assert isinstance(self.model, DotProduct)
         raw, members, scorable = features[None, self.columns], self.members.copy(), self.scorable.copy()
         members[row] = len(self.model.item_ids) + len(self.strangers)
         scorable[row] = True
-        index = self.index.replaced(row, self.model.embed(raw)[0])
+        index = self.index.replaced(row, self.product.embed(raw)[0])
         strangers = np.concatenate([self.strangers, raw])
         return replace(self, members=members, scorable=scorable, index=index, strangers=strangers)
 
@@ -308,9 +304,9 @@ class Snapshot:
         return vectors
 
     def _vectors(self, tastes: Sequence[Taste]) -> FloatArray:
-        assert isinstance(self.model, DotProduct)
+        assert self.product is not None
         profiles, guests = self._profiles(tastes)
-        return self.model.user_matrix(profiles, [taste.user_id for taste in tastes], guests)
+        return self.product.user_matrix(profiles, [taste.user_id for taste in tastes], guests)
 
     def _scores(self, tastes: Sequence[Taste]) -> FloatArray:
         """Scores of all works, shape (tastes, works), for models that are no inner product."""
