@@ -96,6 +96,25 @@ def test_updating_the_rows_of_the_batch_is_updating_all(visual, monkeypatch):
     np.testing.assert_array_equal(moved, touched)
 
 
+def test_the_gradient_of_weighted_squares_is_the_derivative():
+    random = torch.Generator().manual_seed(0)
+    rows, weights, last = (
+        torch.randn(*shape, dtype=torch.float64, generator=random) for shape in ((7, 5), (7,), (7,))
+    )
+    value = factors._WeightedSquares.apply(rows, weights, last)
+    by_hand = (weights[:, None] * rows[:, :-1].square()).sum() + (last * rows[:, -1].square()).sum()
+    torch.testing.assert_close(value, by_hand)
+    assert torch.autograd.gradcheck(factors._WeightedSquares.apply, (rows.requires_grad_(), weights, last))
+
+
+def test_a_batch_of_everything_copies_no_features_and_others_get_their_rows():
+    bank = network_over(50, visual=True).bank
+    held = bank.take_rough(torch.arange(50))
+    assert held.data_ptr() == bank._held[torch.bfloat16].data_ptr()
+    turned = torch.arange(50).flip(0)
+    assert torch.equal(bank.take_rough(turned), held[turned])
+
+
 def test_looks_are_projected_once_for_each_distinct_work_of_a_batch():
     batch, network = sampler_over(400, "uniform").batch(0, 0, 0, SIZE), network_over(400, visual=True)
     for rough, take in ((True, torch.bfloat16), (False, torch.float32)):

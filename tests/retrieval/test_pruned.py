@@ -89,6 +89,8 @@ def test_what_is_no_number_is_refused():
         PrunedIndex(np.ones((3, 2))).search(np.array([[np.inf, 0]]), 1)
     with pytest.raises(UsageError):
         PrunedIndex(np.ones(3))
+    with pytest.raises(UsageError):
+        PrunedIndex(np.ones((3, 2))).search(np.ones((0, 5)), 1)
     for wrong in ([np.ones(3, bool)], [np.ones(3, bool), np.ones(2, bool)], np.ones(2, bool)):
         with pytest.raises(UsageError, match="candidates"):
             PrunedIndex(np.ones((3, 2))).search(np.ones((2, 2)), 1, wrong)

@@ -114,6 +114,7 @@ class FeatureBank:
         rows = self._item_rows[items]
         if (held := self._scaled(torch.bfloat16)) is None:
             return self._converted(rows, torch.bfloat16)
+        # Large batches ask for everything, in order: then nothing is copied.
         in_order = len(rows) == len(held) and torch.equal(rows, torch.arange(len(held)).to(rows))
         return held if in_order else held.index_select(0, rows)
 

@@ -327,7 +327,7 @@ def _look_up(table: nn.Embedding, rows: Tensor) -> Tensor:
 class _WeightedSquares(torch.autograd.Function):
     """Sum of w_n ||row_n||^2, the last number of each row having a weight of its own.
 
-    What autograd would make of the squares takes three times as long, a fifth of a step of BPR.
+    Autograd would go over the rows several times more, at every step.
     """
 
     @staticmethod

@@ -70,8 +70,8 @@ class VisRank(Recommender[VisRankSettings]):
 
     def as_dot_product(self) -> DotProduct | None:
         """The mean of cosines, of catalogues whose unit vectors fit into memory; see `Looks`."""
-        few = len(self.looks.bank) * self.looks.bank.dim <= MOST
-        return self.looks if few and self.settings.similarity == "mean" else None
+        fits = len(self.looks.bank) * self.looks.bank.dim <= MOST
+        return self.looks if fits and self.settings.similarity == "mean" else None
 
     def _score(
         self, profiles: Ragged, user_ids: Sequence[str | None], guests: FloatArray | None

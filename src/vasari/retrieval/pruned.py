@@ -171,7 +171,7 @@ class PrunedIndex:
             For each query, items that may not be found all the same.
         """
         masks = _one_each(candidates, len(queries))
-        for mask in masks:
+        for mask in [None, *masks]:  # also where nobody asks
             check_search(queries, self.shape, int(np.min(k)), mask)
         each, longest = np.broadcast_to(k, len(queries)).tolist(), int(np.max(k))
         asked = np.ascontiguousarray(queries, dtype=np.float32)
@@ -263,7 +263,7 @@ def _one_each(candidates: BoolArray | Sequence[BoolArray] | None, queries: int) 
         return [candidates] * queries
     if len(candidates) != queries:
         raise UsageError(
-            f"candidates are {len(candidates)} arrays for {queries} queries; pass one, or one each"
+            f"candidates are {len(candidates)} arrays for {queries} queries; pass one in all, or one for each"
         )
     return list(candidates)
 
