@@ -21,6 +21,7 @@ from vasari.core.files import (
     exclusive,
     read_json,
     recover_folder,
+    refuse_foreign,
     remove_leftovers,
     sha256_file,
     verify_checksums,
@@ -370,6 +371,30 @@ def test_several_writers_of_one_path_do_not_disturb_each_other(tmp_path):
     assert [writer.exitcode for writer in writers] == [0, 0, 0]
     check_whole(tmp_path)
     assert names(tmp_path) == {"file", "folder"}
+
+
+@pytest.mark.parametrize("there_again", [True, False])
+def test_a_folder_that_is_replaced_while_it_is_looked_at_is_looked_at_again(
+    tmp_path, monkeypatch, there_again
+):
+    folder, walk = tmp_path / "folder", Path.rglob
+    with atomic_folder(folder) as temporary:
+        (temporary / "old").write_text("1")
+
+    def replaced(self, pattern):
+        monkeypatch.undo()  # once
+        os.rename(folder, tmp_path / "aside")
+        if there_again:
+            with atomic_folder(folder) as temporary:
+                (temporary / "new").write_text("2")
+        return walk(self, pattern) if there_again else iter(os.scandir(folder))
+
+    monkeypatch.setattr(Path, "rglob", replaced)
+    refuse_foreign(folder)
+    if there_again:
+        (folder / "mine").write_text("3")
+        with pytest.raises(UsageError, match="mine"):
+            refuse_foreign(folder)
 
 
 def test_a_folder_is_held_by_one_process_and_let_go_by_a_kill(tmp_path):

@@ -191,19 +191,35 @@ def refuse_foreign(target: Path) -> None:
     UsageError
         `target` is a file, or a folder that holds files that were not written here.
     """
-    try:  # one look: another writer may take the folder away between two
-        kind = target.stat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISDIR(kind):
-        raise UsageError(f"{target} is a file; name a folder to write")
-    ours = read_checksums(target) if (target / CHECKSUMS).is_file() else {}
-    for file in target.rglob("*"):
-        name = file.relative_to(target).as_posix()
+    while True:
+        try:
+            before = target.stat()
+        except FileNotFoundError:
+            return
+        if not stat.S_ISDIR(before.st_mode):
+            raise UsageError(f"{target} is a file; name a folder to write")
+        try:
+            foreign = _foreign(target)
+            after = target.stat()
+        except (FileNotFoundError, NotFoundError):
+            continue
+        # Another writer may have put its folder in the place of this one: then what was seen is of both.
+        if (before.st_ino, before.st_ctime_ns) == (after.st_ino, after.st_ctime_ns):
+            break
+    if foreign is not None:
+        raise UsageError(
+            f"{target} holds {foreign}, which would be lost; name another folder, or move that file away"
+        )
+
+
+def _foreign(folder: Path) -> str | None:
+    """Some file under `folder` that its checksums do not name, None if there is none."""
+    ours = read_checksums(folder) if (folder / CHECKSUMS).is_file() else {}
+    for file in folder.rglob("*"):
+        name = file.relative_to(folder).as_posix()
         if name not in ours and file.name not in _HARMLESS and not file.is_dir():
-            raise UsageError(
-                f"{target} holds {name}, which would be lost; name another folder, or move that file away"
-            )
+            return name
+    return None
 
 
 def _swap(temporary: Path, target: Path) -> None:
@@ -250,8 +266,8 @@ def recover_folder(path: str | Path) -> Path:
         if entry.name.startswith(stem) and _maker(entry.name, OLD_SUFFIX)
     ]
     if asides:
-        newest = max(asides, key=lambda aside: aside.stat().st_ctime_ns)  # a rename sets the change time
         with contextlib.suppress(OSError):  # another process may have put it, or its successor, in place
+            newest = max(asides, key=lambda aside: aside.stat().st_ctime_ns)  # a rename sets the change time
             os.rename(newest, target)
     return Path(path)
 
