@@ -7,6 +7,7 @@ cut that line into pieces.
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import threading
 from collections import Counter
@@ -16,6 +17,7 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
+from sqlalchemy.exc import SQLAlchemyError
 
 from vasari.core.errors import UsageError
 from vasari.core.seeds import generator
@@ -23,6 +25,8 @@ from vasari.metrics import Interval, bootstrap, holm
 from vasari.metrics.intervals import RESAMPLES
 from vasari.serving.asks import Answer
 from vasari.serving.store.store import LIKE, SALE, Exposure, Store, now
+
+logger = logging.getLogger(__name__)
 
 Rates = npt.NDArray[np.float64]
 
@@ -70,6 +74,7 @@ class ExposureLog:
         self._store = store
         self._waiting: list[Exposure] = []
         self._lock = threading.Lock()
+        self._one_writer = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="vasari-exposures", daemon=True)
         self._thread.start()
@@ -83,21 +88,31 @@ class ExposureLog:
                 self._waiting.append(one)
 
     def flush(self) -> None:
-        """Write what waits."""
-        with self._lock:
-            waiting, self._waiting = self._waiting, []
-        if waiting:
-            self._store.expose(waiting)
+        """Write what waits; all that was added before this call is in the store when it returns."""
+        with self._one_writer:  # another thread may hold what was added, and still be writing it
+            with self._lock:
+                waiting, self._waiting = self._waiting, []
+            try:
+                if waiting:
+                    self._store.expose(waiting)
+            except SQLAlchemyError:
+                with self._lock:
+                    self._waiting = (waiting + self._waiting)[:HELD]
+                raise
 
     def close(self) -> None:
         """Write what waits, and stop."""
         self._closing.set()
         self._thread.join()
-        self.flush()
 
     def _run(self) -> None:
-        while not self._closing.wait(FLUSH):
-            self.flush()
+        closing = False
+        while not closing:
+            closing = self._closing.wait(FLUSH)
+            try:
+                self.flush()
+            except SQLAlchemyError as error:  # the database may be back in a second
+                logger.warning("what was shown could not be written yet: %s", error)
 
 
 @dataclass
