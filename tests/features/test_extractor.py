@@ -93,7 +93,7 @@ def test_default_features_are_the_known_ones(default):
 
 def test_default_agrees_with_timm_preprocessing(default):
     network = timm.create_model("tf_efficientnet_lite0", num_classes=0).eval()
-    network.load_state_dict(default.backbone.network.state_dict())
+    network.load_state_dict(load_backbone().network.state_dict())
     steps = timm.data.create_transform(**timm.data.resolve_model_data_config(network))
     image = painting(400, 300)
     with torch.inference_mode():

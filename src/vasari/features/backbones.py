@@ -78,7 +78,7 @@ class Backbone:
         mean = pixels.new_tensor(self.preprocessing.mean, dtype=torch.float32)
         std = pixels.new_tensor(self.preprocessing.std, dtype=torch.float32)
         # (batch, height, width, 3) seen as (batch, 3, height, width): in memory this is channels_last.
-        images = ((pixels.float() / 255.0 - mean) / std).permute(0, 3, 1, 2)
+        images = pixels.float().div_(255.0).sub_(mean).div_(std).permute(0, 3, 1, 2)
         features = self.network.forward_features(images)  # type: ignore[operator]  # every module here has it
         pooled = self.network.forward_head(features, pre_logits=True)  # type: ignore[operator]  # as above
         return pooled.float(), self._positions(features).float() if spatial else None

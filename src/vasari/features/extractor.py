@@ -22,6 +22,7 @@ from vasari.features.backbones import DEFAULT, Backbone, load_backbone
 from vasari.features.decode import BACKGROUND, BadImageError, Decoded, Source, View, decode, quiet_pillow
 from vasari.features.families import FORMULAS, WHOLE, families, formula_fingerprint
 from vasari.features.fingerprint import DEEP, VERSION, Fingerprint, Part
+from vasari.features.folding import folded
 
 FloatArray = npt.NDArray[np.floating]
 MODES = ("crop", "pad")
@@ -105,7 +106,7 @@ class Extractor:
         self.backbone: Backbone | None = None
         self._views: list[View] = []
         if DEEP in names:
-            self.backbone = load_backbone(backbone, weights, seed)
+            self.backbone = folded(load_backbone(backbone, weights, seed))
             self.backbone.network.to(self.device)
             self._views.append(View(self.backbone.preprocessing, mode))
         if len(names) > len(self._views):  # the formulas share one view, behind the network's
