@@ -22,7 +22,7 @@ from vasari.models.bank import BLOCK, FeatureBank
 from vasari.models.base import FloatArray, IntArray
 
 SIMILARITIES = ("max", "mean", "topk")
-AT_ONCE = 1024  # items in one product: few enough to stay in the cache, which makes it up to 1.4 times as fast
+AT_ONCE = 1024  # items in one product: so few stay in the cache, which makes it up to 1.4 times as fast
 QUERY_TILE = 1 << 26  # likenesses held at once, unless one profile has more: 256 MiB of float32
 
 
