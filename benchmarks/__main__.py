@@ -18,17 +18,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.growth import plot
+
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
+PLOT = "growth.svg"
 NO_BENCHMARK = {"__main__", "__init__", "timing"}
 # Of quality, not of speed: run by name.
 STUDIES = {"cold_items", "factor_accuracy", "guided_or_not", "presets", "simulated_collectors"}
+# Its short form races against the tutorial after 100,000 triples only.
+ARGUMENTS = {"training": ["--full"]}
 PACKAGES = ("numpy", "torch", "polars")
 
 
 def run(name: str) -> dict[str, Any] | None:
     """The findings of one benchmark, None if it failed; what it prints for people goes to stderr."""
-    command = [sys.executable, "-m", f"benchmarks.{name}", "--json"]
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--json", *ARGUMENTS.get(name, [])]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         print(f"benchmarks.{name} ended with {done.returncode}", file=sys.stderr)
@@ -73,6 +78,8 @@ same run. What the reference of a row does stands in the docstring of its module
 
 {table([one["found"] for _, one in sorted(kept.items())])}
 
+![What a triple, a user and a picture cost in catalogues of three sizes]({PLOT})
+
 {chr(10).join(runs)}
 """
 
@@ -109,6 +116,8 @@ def keep(name: str, found: dict[str, Any]) -> None:
     kept[name] = {"date": today, "versions": versions(), "found": found}
     RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
     RESULTS.with_name("RESULTS.md").write_text(page(kept))
+    if name == "growth":
+        (HERE / PLOT).write_text(plot(found["measurements"]["costs"]))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ from vasari.sampling import Sampler, SamplingContext, Triples
 from vasari.training.loop import TrainingSettings, train
 
 DIM, CLUSTERS, BATCH, BATCHES, SHARD = 64, 100, 8192, 4, 512
-SCORED = 1 << 25  # scores of one measurement of ranking
+SCORED = 1 << 26  # scores of one measurement of ranking
 ROUNDS = 3
 
 
@@ -148,6 +148,15 @@ def of_size(items: int) -> dict[str, float]:
     return costs | {"gigabytes held": peak_memory() / 1e9}
 
 
+def plot(costs: Mapping[str, Mapping[str, float]]) -> str:
+    """The costs by size as an SVG."""
+    shown = [
+        name for name in next(iter(costs.values())) if "gigabytes" not in name and "per" not in name.split()
+    ]
+    lines = {name: [(int(size), of[name] * 1e6) for size, of in costs.items()] for name in shown}
+    return log_log("Cost by size of the catalogue", "works", "microseconds", lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -169,10 +178,9 @@ def main() -> None:
     for name in names:
         scale, unit = (1, "GB") if name.startswith("gigabytes") else (1e6, "us")
         print(f"{name:36}" + "".join(f"{found[size][name] * scale:13.2f} {unit}" for size in sizes))
+    costs = {str(size): of for size, of in found.items()}
     if options.plot:
-        shown = [name for name in names if not name.startswith("gigabytes")]
-        lines = {name: [(size, found[size][name] * 1e6) for size in sizes] for name in shown}
-        options.plot.write_text(log_log("Cost by size of the catalogue", "works", "microseconds", lines))
+        options.plot.write_text(plot(costs))
     bars = [
         bar(
             f"{name}, {sizes[-1]:,} against {sizes[0]:,} works",
@@ -184,8 +192,8 @@ def main() -> None:
         for name in names
         if name not in {"triple trained", "user evaluated", "gigabytes held"}
     ]
-    bars.append(bar("memory held", max(costs["gigabytes held"] for costs in found.values()), "GB", "<=", 4))
-    report("growth", [], bars, options.json, costs={str(size): costs for size, costs in found.items()})
+    bars.append(bar("memory held", max(of["gigabytes held"] for of in found.values()), "GB", "<=", 4))
+    report("growth", [], bars, options.json, costs=costs)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from vasari.data.cases import Cases
 from vasari.data.ids import Ids
 from vasari.data.ragged import Ragged
 from vasari.data.stock import Stock
-from vasari.metrics import Ranks, rank, rank_cases
+from vasari.metrics import Ranks, rank, rank_cases, ranks
 
 
 def slow_counts(scores, candidates, relevant):
@@ -104,6 +104,28 @@ def test_the_size_of_the_tiles_changes_nothing():
             np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))
         np.testing.assert_array_equal(whole.better.values, parts.better.values)
         np.testing.assert_array_equal(whole.better.offsets, parts.better.offsets)
+
+
+@pytest.mark.parametrize(
+    ("cached", "held", "sizes"),
+    [
+        (30 * 5, 30 * 100, [5, 5, 1]),  # a small catalogue: what stays in the cache
+        (30, 30 * 4, [4, 4, 3]),  # a large one: several cases for one reading of the vectors
+        (30, 30 * 100, [11]),
+        (0, 0, [1] * 11),  # one that not even one case of fits
+    ],
+)
+def test_a_large_catalogue_is_not_read_anew_for_every_case(monkeypatch, cached, held, sizes):
+    monkeypatch.setattr(ranks, "TILE_SCORES", cached)
+    monkeypatch.setattr(ranks, "MOST_SCORES", held)
+    asked = []
+
+    def score(profiles, users):
+        asked.append(len(users))
+        return np.zeros((len(users), 30), dtype=np.float32)
+
+    rank_cases(score, make_cases())
+    assert asked == sizes
 
 
 def test_the_profile_and_what_is_sold_do_not_stand_in_the_way():

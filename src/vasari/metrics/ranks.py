@@ -25,7 +25,9 @@ ScoreArray = npt.NDArray[np.floating]
 Score = Callable[[Ragged, list[str]], ScoreArray]
 """(profiles, user_ids) -> scores of shape (profiles, items); `Recommender.score` is one."""
 
-TILE_SCORES = 1 << 22  # scores held at a time: 16 MiB of float32
+TILE_SCORES = 1 << 22  # scores held at a time: 16 MiB of float32, which stay in the cache
+# Of a large catalogue that is only a few cases, and to read all its vectors takes longer than their product.
+FEW_CASES, MOST_SCORES = 32, 1 << 26
 SORT_FROM = 8  # relevant items in one case from which one sort of its row is cheaper than counting each
 
 
@@ -227,9 +229,11 @@ def scored_tiles(score: Score, cases: Cases, tile: int | None = None) -> Iterato
     score
         (profiles, user_ids) -> scores over `cases.item_ids`, shape (profiles, items).
     tile
-        Cases in one tile; by default as many as make 16 MiB of scores.
+        Cases in one tile; by default as many as make 16 MiB of scores or, of a large catalogue, 32 if these
+        make no more than 256 MiB.
     """
-    rows = tile or max(1, TILE_SCORES // max(1, len(cases.item_ids)))
+    n_items = max(1, len(cases.item_ids))
+    rows = tile or max(1, TILE_SCORES // n_items, min(FEW_CASES, MOST_SCORES // n_items))
     for start in range(0, len(cases), rows):
         stop = min(start + rows, len(cases))
         scores = score(cases.profiles.slice(start, stop), cases.user_ids[start:stop])
