@@ -109,7 +109,7 @@ def test_the_size_of_the_tiles_changes_nothing():
 @pytest.mark.parametrize(
     ("cached", "held", "sizes"),
     [
-        (30 * 5, 30 * 100, [5, 5, 1]),  # a small catalogue: what stays in the cache
+        (30 * 5, 30 * 4, [5, 5, 1]),  # a small catalogue: what stays in the cache
         (30, 30 * 4, [4, 4, 3]),  # a large one: several cases for one reading of the vectors
         (30, 30 * 100, [11]),
         (0, 0, [1] * 11),  # one that not even one case of fits
