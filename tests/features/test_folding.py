@@ -82,7 +82,25 @@ class Curious(Twice):
         return self.norm(self.convolution(images)) * self.norm.eps
 
 
-@pytest.mark.parametrize("kind", [Twice, Curious])
+class Normed(Twice):
+    """A convolution that makes its weights anew for every pass."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.utils.parametrizations.weight_norm(self.convolution)
+
+    def forward_features(self, images):
+        return self.norm(self.convolution(images))
+
+
+class ByName(Twice):
+    """A network that names what it hands on."""
+
+    def forward_features(self, images):
+        return self.norm(input=self.convolution(images))
+
+
+@pytest.mark.parametrize("kind", [Twice, Curious, Normed, ByName])
 def test_a_network_that_folding_would_change_stays_as_it_was(kind):
     plain = lived(Backbone("own", kind().eval().requires_grad_(False), 8, SMALL, "random-0"))
     assert folded(plain) is plain

@@ -48,6 +48,28 @@ def test_it_finds_what_exact_search_finds(seed, items, dim, decay, k, share):
         same(index.search(queries, k, shared, without), exact.search(queries, k, fewer))
 
 
+@pytest.mark.parametrize("noise", [0.0, 1e-3])
+@pytest.mark.parametrize("scale", [1.0, 1e-15, 1e15])
+@pytest.mark.parametrize("k", [1, 10])
+def test_a_rest_that_is_next_to_nothing_loses_no_work(k, scale, noise):
+    # Unit vectors of few directions, rounded to float16: |t|^2 is less than float32 leaves of |v|^2 - |h|^2.
+    rng = np.random.default_rng(3)
+    flat = rng.normal(size=(20_000, 6)) @ rng.normal(size=(6, 128)) + noise * rng.normal(size=(20_000, 128))
+    flat /= np.linalg.norm(flat, axis=1, keepdims=True)
+    stock = flat.astype(np.float16).astype(np.float32) * np.float32(scale)
+    queries = rng.normal(size=(200, 128)).astype(np.float32) / np.float32(scale)
+    for longer in (1, 10):
+        older, later = stock[:15_000], np.float32(longer) * stock[15_000:]
+        found = PrunedIndex(older).extended(later).search(queries, k)
+        assert (found[0] >= 0).all()
+        same(found, ExactIndex(np.concatenate([older, later])).search(queries, k))
+
+
+def test_nobody_may_ask():
+    rows, scores = PrunedIndex(vectors(0, 300, 4, 0.5)).search(np.zeros((0, 4)), [])
+    assert rows.shape == scores.shape == (0, 0)
+
+
 def test_it_prunes_where_there_is_something_to_prune():
     index = PrunedIndex(vectors(0, 20_000, 60, 1.5))
     assert index.head < 20
@@ -94,6 +116,15 @@ def test_what_is_no_number_is_refused():
     for wrong in ([np.ones(3, bool)], [np.ones(3, bool), np.ones(2, bool)], np.ones(2, bool)):
         with pytest.raises(UsageError, match="candidates"):
             PrunedIndex(np.ones((3, 2))).search(np.ones((2, 2)), 1, wrong)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_later_vectors_that_are_no_numbers_are_refused(value):
+    index = PrunedIndex(vectors(0, 300, 4, 0.5))
+    bad = np.full((1, 4), value, np.float32)
+    for change in (lambda: index.extended(bad), lambda: index.replaced(3, bad[0])):
+        with pytest.raises(UsageError):
+            change()
 
 
 def test_every_query_may_ask_for_its_own_number():

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 
 from vasari.serving import exposures
 from vasari.serving.asks import Answer, Hung
@@ -16,7 +16,7 @@ class Store:
     """Keeps what it is given, unless told to wait or to fail."""
 
     def __init__(self):
-        self.kept, self.fails = [], False
+        self.kept, self.fails = [], None
         self.entered, self.go_on = threading.Event(), threading.Event()
         self.go_on.set()
 
@@ -24,7 +24,7 @@ class Store:
         self.entered.set()
         assert self.go_on.wait(30)
         if self.fails:
-            raise OperationalError("INSERT", {}, Exception("gone"))
+            raise self.fails
         self.kept += [one.user_id for one in shown]
 
 
@@ -50,13 +50,28 @@ def test_a_flush_waits_for_what_another_thread_is_writing(store):
 
 
 def test_a_store_that_is_gone_for_a_while_loses_nothing(store):
-    store.fails = True
+    store.fails = OperationalError("INSERT", {}, Exception("gone"))
     log = ExposureLog(store)
     log.add("ann", ANSWER)
     assert store.entered.wait(30)
     log.add("bob", ANSWER)
     with pytest.raises(OperationalError):
         log.flush()
-    store.fails = False
+    store.fails = None
     log.close()
     assert store.kept == ["ann", "bob"]
+
+
+@pytest.mark.parametrize(
+    "refusal", [DataError("INSERT", {}, Exception("NUL")), UnicodeEncodeError("utf-8", "\ud800", 0, 1, "no")]
+)
+def test_rows_that_the_database_refuses_do_not_stop_those_behind_them(store, refusal):
+    store.fails = refusal
+    log = ExposureLog(store)
+    log.add("bad", ANSWER)
+    assert store.entered.wait(30)
+    with log._one_writer:
+        store.fails = None
+    log.add("ann", ANSWER)
+    log.close()
+    assert store.kept == ["ann"]

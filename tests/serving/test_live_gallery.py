@@ -1,5 +1,8 @@
 """The gallery: answers are those of the model, live state is seen at once, by every process."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,6 +14,7 @@ from vasari.serving.asks import Ask, Conflict, NotFound
 from vasari.serving.exposures import _difference
 from vasari.serving.filters import Filters
 from vasari.serving.gallery import Gallery
+from vasari.serving.store.store import StoredWork
 from vasari.testing.galleries import style_of
 
 LIKES = ("w001", "w003")
@@ -400,6 +404,45 @@ def test_a_swap_changes_answers_and_versions_in_every_process(run, database):
     assert two.recommend(ask) == after
     for each in (one, two):
         each.close()
+
+
+def test_the_last_swap_of_the_log_stands_however_long_the_others_take_to_read(run, database, monkeypatch):
+    one, two = Gallery.open(run, database), Gallery.open(run, database)
+    started, go_on, read = threading.Event(), threading.Event(), Gallery._read
+
+    def slow(self, name, folder):
+        snapshot = read(self, name, folder)
+        if self is two and folder.name == "curatornet-2":
+            started.set()
+            assert go_on.wait(60)
+        return snapshot
+
+    monkeypatch.setattr(Gallery, "_read", slow)
+    ask = Ask(likes=LIKES, k=5, model="curatornet")
+    one.swap("curatornet", run / "curatornet-2")
+    two.recommend(ask)
+    assert started.wait(60)  # the second process reads the first swap, and takes its time
+    one.swap("curatornet", run / "visrank")
+    two.recommend(ask)
+    deadline = time.monotonic() + 60
+    while two.recommend(ask) != one.recommend(ask) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    go_on.set()
+    two.settle()
+    assert two.recommend(ask) == one.recommend(ask)
+    for each in (one, two):
+        each.close()
+
+
+def test_features_that_are_no_numbers_hide_one_work_and_stop_nobody(embedded):
+    before = embedded.recommend(Ask(likes=LIKES, k=5, model="curatornet"))
+    dim = len(embedded._table.matrix[0])
+    for item, value in (("broken", np.nan), ("empty", np.inf)):
+        features = np.full(dim, value, np.float32)
+        work = StoredWork(item, True, False, {}, "p.png", embedded._extractor, features)
+        embedded.store.add_work(work, {"do": item}, None)
+    assert embedded.work("broken").item_id == "broken"
+    assert embedded.recommend(Ask(likes=LIKES, k=5, model="curatornet")) == before
 
 
 def test_a_swap_keeps_works_that_came_since(embedded, run):

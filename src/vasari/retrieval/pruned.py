@@ -35,6 +35,7 @@ MANY = 0.1  # share of works above the bar from which on a plain product is quic
 SLACK = 1e-5  # of the longest product: more than rounding can make of a bound
 QUERIES = 32  # at a time: the more, the less often the leading coordinates are read
 SAMPLE = 20_000  # vectors that tell the axes
+AT_ONCE = 4096  # vectors in double precision at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +90,10 @@ class PrunedIndex:
     def __init__(self, vectors: npt.NDArray[np.floating]) -> None:
         if vectors.ndim != 2:
             raise UsageError(f"vectors {vectors.shape} must be a matrix, one row an item")
-        kept = np.ascontiguousarray(vectors, dtype=np.float32)
-        if not np.isfinite(kept).all():
-            raise UsageError("a vector is not all numbers; leave it out of the index")
-        self._axes = _leading_axes(kept)  # (dim, head)
+        kept = _all_numbers(np.ascontiguousarray(vectors, dtype=np.float32))
+        self._axes = _leading_axes(kept)  # (dim, head), float64
         self._blocks: Sequence[_Block] = (self._block(kept),)
-        self._longest = float(np.sqrt(_squares(kept).max(initial=0)))
+        self._longest = _longest(kept)
 
     def __len__(self) -> int:
         return sum(len(block.vectors) for block in self._blocks)
@@ -112,25 +111,25 @@ class PrunedIndex:
     def extended(self, vectors: npt.NDArray[np.floating]) -> Self:
         """An index with more vectors behind these, shape (new, dim); what is large is shared, not copied."""
         grown = object.__new__(type(self))
-        new = np.asarray(vectors, dtype=np.float32)
+        new = _all_numbers(np.asarray(vectors, dtype=np.float32))
         first, *added = self._blocks
         grown._axes = self._axes
         grown._blocks = (first, self._block(np.concatenate([*(block.vectors for block in added), new])))
-        grown._longest = max(self._longest, float(np.linalg.norm(new, axis=1).max(initial=0)))
+        grown._longest = max(self._longest, _longest(new))
         return grown
 
     def replaced(self, row: int, vector: npt.NDArray[np.floating]) -> Self:
         """An index with another vector in one row; the block that holds it is copied."""
         changed = object.__new__(type(self))
         changed._axes, blocks, start = self._axes, list(self._blocks), 0
+        new = _all_numbers(np.asarray(vector, dtype=np.float32))
         for place, block in enumerate(blocks):
             if row - start < len(block.vectors):
-                new = np.asarray(vector, dtype=np.float32)
                 blocks[place] = block.replaced(row - start, new, self._bounding(new[None])[0])
                 break
             start += len(block.vectors)
         changed._blocks = tuple(blocks)
-        changed._longest = max(self._longest, float(np.linalg.norm(vector)))
+        changed._longest = max(self._longest, _longest(new[None]))
         return changed
 
     def take(self, rows: IntArray) -> FloatArray:
@@ -172,8 +171,8 @@ class PrunedIndex:
         """
         masks = _one_each(candidates, len(queries))
         for mask in [None, *masks]:  # also where nobody asks
-            check_search(queries, self.shape, int(np.min(k)), mask)
-        each, longest = np.broadcast_to(k, len(queries)).tolist(), int(np.max(k))
+            check_search(queries, self.shape, int(np.min(k, initial=1)), mask)
+        each, longest = np.broadcast_to(k, len(queries)).tolist(), int(np.max(k, initial=0))
         asked = np.ascontiguousarray(queries, dtype=np.float32)
         if not np.isfinite(asked).all():
             raise UsageError("a query is not all numbers")
@@ -182,7 +181,7 @@ class PrunedIndex:
         best = np.full((len(asked), longest), -np.inf, dtype=np.float32)
         for start in range(0, len(asked), QUERIES):
             tile = asked[start : start + QUERIES]
-            lengths = np.linalg.norm(tile, axis=1)
+            lengths = np.linalg.norm(tile.astype(np.float64), axis=1)
             bounds = self._bounds(tile)
             for row, (query, bound) in enumerate(zip(tile, bounds, strict=True), start):
                 if (ceiling := ceilings.get(id(masks[row]))) is not None:
@@ -198,10 +197,18 @@ class PrunedIndex:
         return _Block.of(vectors, self._bounding(vectors))
 
     def _bounding(self, vectors: FloatArray) -> FloatArray:
-        """[h, |t|] of some vectors, shape (n, head + 1)."""
-        head = vectors @ self._axes
-        rest = _squares(vectors) - _squares(head)
-        return np.column_stack([head, np.sqrt(np.maximum(rest, 0))]).astype(np.float32)
+        """[h, |t|] of some vectors, shape (n, head + 1).
+
+        In double precision: of a short rest, the difference of two squares would be nothing but rounding.
+        """
+        bounding = np.empty((len(vectors), self.head + 1), dtype=np.float32)
+        for start in range(0, len(vectors), AT_ONCE):
+            exact = vectors[start : start + AT_ONCE].astype(np.float64)
+            head = exact @ self._axes
+            bounding[start : start + AT_ONCE, :-1] = head
+            rest = np.maximum(_squares(exact) - _squares(head), 0)
+            bounding[start : start + AT_ONCE, -1] = np.sqrt(rest)
+        return bounding
 
     def _bounds(self, queries: FloatArray) -> FloatArray:
         """What no score exceeds by more than the slack, shape (queries, items), filled up to whole groups."""
@@ -250,6 +257,9 @@ class PrunedIndex:
             left = bounds[rows]
             leaders = rows[np.argpartition(left, len(left) - LEADERS * k)[-LEADERS * k :]]
             rows = rows[left >= self._bar(query, leaders, k, slack)]
+        if len(rows) < k and len(rows) < len(np.flatnonzero(bounds > -np.inf)):
+            # Rounding went beyond the slack: no bound can be trusted.
+            return None
         return rows if len(rows) <= max(MANY * len(bounds), GROUP) else None
 
     def _bar(self, query: FloatArray, rows: IntArray, k: int, slack: float) -> float:
@@ -291,13 +301,25 @@ def _room(size: int) -> FloatArray:
     return room[:size]
 
 
-def _squares(vectors: FloatArray) -> FloatArray:
+def _squares(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Squared lengths, shape (n,), without a second matrix on the way."""
-    squares: FloatArray = np.einsum("ij,ij->i", vectors, vectors)
+    squares: npt.NDArray[np.float64] = np.einsum("ij,ij->i", vectors, vectors)
     return squares
 
 
-def _leading_axes(vectors: FloatArray) -> FloatArray:
+def _longest(vectors: FloatArray) -> float:
+    """Length of the longest vector, 0 where there is none."""
+    blocks = (vectors[start : start + AT_ONCE] for start in range(0, len(vectors), AT_ONCE))
+    return max((float(np.sqrt(_squares(block.astype(np.float64)).max())) for block in blocks), default=0.0)
+
+
+def _all_numbers(vectors: FloatArray) -> FloatArray:
+    if not np.isfinite(vectors).all():
+        raise UsageError("a vector is not all numbers; leave it out of the index")
+    return vectors
+
+
+def _leading_axes(vectors: FloatArray) -> npt.NDArray[np.float64]:
     """The principal axes that hold all but `REST` of the squared length, shape (dim, head)."""
     dim = vectors.shape[1]
     step = max(1, len(vectors) // SAMPLE)
@@ -306,8 +328,8 @@ def _leading_axes(vectors: FloatArray) -> FloatArray:
     energy, axes = np.maximum(energy[::-1], 0), axes[:, ::-1]
     total = energy.sum()
     if total == 0:
-        return np.ascontiguousarray(axes[:, :1], dtype=np.float32)
+        return np.ascontiguousarray(axes[:, :1])
     head = int(np.searchsorted(np.cumsum(energy) / total, 1 - REST)) + 1
     if head > dim / 2:  # nothing to gain: the bound is then the score itself
-        return np.eye(dim, dtype=np.float32)
-    return np.ascontiguousarray(axes[:, : max(head, min(dim, 8))], dtype=np.float32)
+        return np.eye(dim)
+    return np.ascontiguousarray(axes[:, : max(head, min(dim, 8))])

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vasari.core.errors import VasariError
 from vasari.retrieval import rerank, top_k
 from vasari.serving.asks import Answer, Ask, Hung
 from vasari.serving.live import Live, State
@@ -92,7 +91,7 @@ def answer_all(live: Live, questions: Sequence[Question]) -> list[Answer | Excep
                 waiting.setdefault(question.model, []).append((place, job))
             else:
                 answers[place] = _hang(state.shelf, job, *_instead(state.shelf, job, job.pool))
-        except VasariError as error:
+        except Exception as error:  # whoever asks beside has nothing to do with it
             answers[place] = error
     for jobs in waiting.values():
         snapshot = jobs[0][1].snapshot

@@ -17,7 +17,7 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from vasari.core.errors import UsageError
 from vasari.core.seeds import generator
@@ -95,6 +95,8 @@ class ExposureLog:
             try:
                 if waiting:
                     self._store.expose(waiting)
+            except DataError:  # the database would refuse them again, and then all that came behind them
+                raise
             except SQLAlchemyError:
                 with self._lock:
                     self._waiting = (waiting + self._waiting)[:HELD]
@@ -111,8 +113,8 @@ class ExposureLog:
             closing = self._closing.wait(FLUSH)
             try:
                 self.flush()
-            except SQLAlchemyError as error:  # the database may be back in a second
-                logger.warning("what was shown could not be written yet: %s", error)
+            except Exception as error:  # the next answers are written all the same
+                logger.warning("what was shown could not be written: %s", error)
 
 
 @dataclass

@@ -105,6 +105,7 @@ class Gallery:
         visitors = Visitors(histories.user_ids, distinct(histories.items, len(data.catalogue)))
         self.pictures = self.folder / "pictures"
         self._swaps: list[threading.Thread] = []
+        self._newest_swap: dict[str, int] = {}  # how many swaps of a model's name the log has told of
         self._live = Live(
             store, State(shelf, snapshots), visitors, self.pictures, self._extractor, self._swapped
         )
@@ -417,11 +418,12 @@ class Gallery:
 
     def _swapped(self, name: str, folder: str) -> None:
         """Follow a swap that some process made; the old model answers until the new one stands."""
-        thread = threading.Thread(target=self._follow, args=(name, Path(folder)), name="vasari-swap")
+        number = self._newest_swap[name] = self._newest_swap.get(name, 0) + 1
+        thread = threading.Thread(target=self._follow, args=(name, Path(folder), number), name="vasari-swap")
         thread.start()
         self._swaps = [one for one in self._swaps if one.is_alive()] + [thread]
 
-    def _follow(self, name: str, folder: Path) -> None:
+    def _follow(self, name: str, folder: Path, number: int) -> None:
         try:
             standing = self._live.state.snapshots.get(name)
             if standing is not None and standing.version == weights_version(folder):
@@ -430,7 +432,8 @@ class Gallery:
         except (VasariError, OSError) as error:  # the folder may be gone since; the model that stands goes on
             logger.warning("model %s could not be read again from %s: %s", name, folder, error)
             return
-        self._live.install(snapshot)
+        # A later swap may have been read sooner.
+        self._live.install(snapshot, lambda: number == self._newest_swap[name])
 
     def _features(self, ask: Ask) -> likeness.FloatArray | None:
         return self._encoder.encode(ask.images) if ask.images else None

@@ -95,9 +95,17 @@ class Live:
         """The state as it was last brought up to date."""
         return self._state
 
-    def install(self, snapshot: Snapshot) -> None:
-        """Put a model, aligned with the works of the data set, in place of the one of its name."""
+    def install(self, snapshot: Snapshot, wanted: Callable[[], bool] = lambda: True) -> None:
+        """Put a model, aligned with the works of the data set, in place of the one of its name.
+
+        Parameters
+        ----------
+        wanted
+            Whether it is still to be, asked while no event can come in between.
+        """
         with self._lock:
+            if not wanted():
+                return
             if self._hung:
                 snapshot = snapshot.extended(self._hung)
             for row, features in self._painted.items():
@@ -109,9 +117,9 @@ class Live:
         touched = dict.fromkeys(event.item_id for event in events if event.kind in (ADDED, CHANGED))
         stored = self.store.stored_works(list(touched)) if touched else {}
         new = [stored[item] for item in touched if stored[item].added and item not in shelf.roster]
+        features = [self._features(work) for work in new]
+        painted: dict[int, FloatArray | None] = {}
         if new:
-            features = [self._features(work) for work in new]
-            self._hung += features
             shelf = shelf.hung(
                 [
                     NewWork(work.item_id, work.changes, work.original, self._picture(work), one)
@@ -126,7 +134,7 @@ class Live:
                 shelf = shelf.changed(event.item_id, work.changes)
                 if (picture := self._picture(work)) is not None and picture != shelf.pictures[row]:
                     one = self._features(work)
-                    self._painted[row] = one
+                    painted[row] = one
                     shelf = shelf.repainted(row, picture, one)
                     snapshots = {name: snap.repainted(row, one) for name, snap in snapshots.items()}
         for name, folder in {e.item_id: e.user_id for e in events if e.kind == SWAP}.items():
@@ -134,10 +142,16 @@ class Live:
         taken = self.visitors.fold(events, shelf.roster)
         if taken.more or taken.fewer:
             shelf = shelf.taken(*taken_rows(taken))
+        # Last: should anything above fail, the same events are met again.
+        self._hung += features
+        self._painted |= painted
         return State(shelf, snapshots)
 
     def _picture(self, work: StoredWork) -> Path | None:
         return None if work.picture is None else self.pictures / work.picture
 
     def _features(self, work: StoredWork) -> FloatArray | None:
-        return work.features if work.extractor == self._extractor else None
+        """What the gallery's models can look at, None if that is nothing."""
+        if work.features is None or work.extractor != self._extractor:
+            return None
+        return work.features if np.isfinite(work.features).all() else None
