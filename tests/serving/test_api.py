@@ -7,6 +7,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
 from vasari.serving.api.app import create_app
@@ -256,6 +257,17 @@ def test_health_and_metrics(client, embedded):
     assert 'vasari_request_seconds_count{method="GET",route="/v1/works/{item_id}",status="404"} 1.0' in page
     assert 'vasari_model_age_seconds{model="curatornet"}' in page
     assert 'vasari_works{state="available"} 72.0' in page
+
+
+def test_a_database_that_is_gone_is_no_defect_of_ours(client, embedded, monkeypatch):
+    def gone(self, *_):
+        raise OperationalError("INSERT", {}, Exception("no connection to 10.0.0.7"))
+
+    monkeypatch.setattr(type(embedded.store), "record", gone)
+    answer = client.post("/v1/interactions", json={"user_id": "u1", "item_id": "w001"})
+    is_problem(answer, 503)
+    assert answer.headers["Retry-After"]
+    assert "10.0.0.7" not in answer.text
 
 
 def test_readiness_fails_without_the_store(client, embedded, monkeypatch):

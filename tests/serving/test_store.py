@@ -6,9 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import OperationalError
 
 from vasari.core.errors import UsageError
 from vasari.serving.asks import Conflict
+from vasari.serving.store import engine
 from vasari.serving.store.engine import connect, reading
 from vasari.serving.store.keys import any_keys, holder, new_key, revoke_key
 from vasari.serving.store.store import Exposure, Store, StoredWork
@@ -24,6 +26,17 @@ def test_migrations_make_exactly_the_tables_that_the_code_uses(store):
         assert set(found) == set(table.columns.keys())
         for column in table.columns:
             assert found[column.name]["nullable"] == column.nullable, (table.name, column.name)
+
+
+def test_nobody_waits_for_ever_for_another_writer(database, monkeypatch):
+    monkeypatch.setattr(engine, "WAIT", 1)
+    store = Store(database)
+    # As another process that hangs in the middle of a write.
+    with engine.writing(connect(database)), pytest.raises(OperationalError):
+        store.record("ann", "a", "like", 1.0, None)
+    store.record("ann", "b", "like", 1.0, None)
+    assert [event.item_id for event in store.events_after(0)] == ["b"]
+    store.close()
 
 
 def test_opening_again_migrates_nothing_and_keeps_everything(database):

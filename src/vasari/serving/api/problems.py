@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -100,6 +101,8 @@ def status_of(error: VasariError) -> int:
 def install(app: FastAPI) -> None:
     """Let every error of an app answer with a problem."""
     app.add_exception_handler(VasariError, _ours)
+    for kind in (OperationalError, TimeoutError):  # gone, or held by somebody else for too long
+        app.add_exception_handler(kind, _unreachable)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _defect)
@@ -113,6 +116,12 @@ def _ours(_: Request, error: Exception) -> Response:
         return problem(500, "the gallery could not do this; its log says why")
     detail = f"the picture {error.reason}" if isinstance(error, BadImageError) else str(error)
     return problem(status, detail, {"Retry-After": RETRY_AFTER} if status == 503 else None)
+
+
+def _unreachable(_: Request, error: Exception) -> Response:
+    logger.error("the database cannot be used: %s", error)
+    detail = "the gallery's database cannot be used at this moment; ask again soon"
+    return problem(503, detail, {"Retry-After": RETRY_AFTER})
 
 
 def _invalid(_: Request, error: Exception) -> Response:

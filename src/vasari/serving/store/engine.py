@@ -37,8 +37,8 @@ def connect(url: str) -> Engine:
         raise UsageError("the database must be a URL such as sqlite:///gallery.db") from None
     except (NoSuchModuleError, ImportError) as error:
         raise UsageError(f"the driver of this database is not installed: {error}") from None
+    event.listen(engine, "connect", _prepare if lite else _be_patient)
     if lite:
-        event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
     return engine
 
@@ -110,6 +110,12 @@ def _prepare(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # transactions begin where we say, see `_begin`
     for setting in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={WAIT * 1000}"):
         connection.execute(f"PRAGMA {setting}").close()
+
+
+def _be_patient(connection: Any, _: Any) -> None:
+    with connection.cursor() as cursor:  # as long as with SQLite, not for ever
+        cursor.execute(f"SET lock_timeout = '{WAIT}s'")
+    connection.commit()
 
 
 def _begin(connection: Connection) -> None:
