@@ -18,8 +18,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.growth import plot
-
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 PLOT = "growth.svg"
@@ -117,6 +115,8 @@ def keep(name: str, found: dict[str, Any]) -> None:
     RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
     RESULTS.with_name("RESULTS.md").write_text(page(kept))
     if name == "growth":
+        from benchmarks.growth import plot  # here, since it brings torch with it
+
         (HERE / PLOT).write_text(plot(found["measurements"]["costs"]))
 
 

@@ -150,9 +150,8 @@ def of_size(items: int) -> dict[str, float]:
 
 def plot(costs: Mapping[str, Mapping[str, float]]) -> str:
     """The costs by size as an SVG."""
-    shown = [
-        name for name in next(iter(costs.values())) if "gigabytes" not in name and "per" not in name.split()
-    ]
+    names = next(iter(costs.values()))
+    shown = [name for name in names if not name.startswith("gigabytes") and ", per " not in name]
     lines = {name: [(int(size), of[name] * 1e6) for size, of in costs.items()] for name in shown}
     return log_log("Cost by size of the catalogue", "works", "microseconds", lines)
 

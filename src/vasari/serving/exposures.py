@@ -88,7 +88,13 @@ class ExposureLog:
                 self._waiting.append(one)
 
     def flush(self) -> None:
-        """Write what waits; all that was added before this call is in the store when it returns."""
+        """Write what waits; all that was added before this call is in the store when it returns.
+
+        Raises
+        ------
+        SQLAlchemyError
+            It could not be written; it waits for the next time, unless the database refuses the rows.
+        """
         with self._one_writer:  # another thread may hold what was added, and still be writing it
             with self._lock:
                 waiting, self._waiting = self._waiting, []
