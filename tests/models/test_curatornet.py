@@ -139,6 +139,29 @@ def test_a_start_from_looks_scores_like_visual_similarity(dim):
     assert abs(np.corrcoef(score, looks)[0, 1]) < 0.4
 
 
+@pytest.mark.parametrize("pooling", [("mean", "max"), ("max",)])
+@pytest.mark.parametrize("lengths", [[1], [3, 1, 7], [2, 0, 4, 0]])
+@pytest.mark.parametrize("members", [4, 1 << 16])
+def test_answers_are_those_of_the_tower_that_is_trained(pooling, lengths, members, monkeypatch):
+    from vasari.models import curatornet
+
+    monkeypatch.setattr(curatornet, "MEMBERS", members)
+    data, table = style_gallery()
+    model = CuratorNet(epochs=1, triples_per_epoch=100, pooling=pooling, zero_biases=False).fit(data, table)
+    guests = np.random.default_rng(0).normal(0, 1, (5, table.dim)).astype(np.float32)
+    count = len(data.catalogue)
+    rng = np.random.default_rng(1)
+    for strangers in (None, guests):
+        top = count + (0 if strangers is None else len(strangers))
+        profiles = Ragged.from_rows([rng.integers(0, top, length) for length in lengths])
+        ours = model.user_vectors(profiles, strangers)
+        with torch.inference_mode():
+            vectors = torch.cat([model.item_vectors, torch.from_numpy(model.embed(guests))])
+            given = torch.from_numpy(profiles.values), torch.from_numpy(profiles.offsets[:-1].copy())
+            trained = model.network.user_tower(vectors, *given).numpy()
+        np.testing.assert_allclose(ours, trained, rtol=1e-5, atol=1e-5)
+
+
 def test_hidden_validation_baskets_never_enter_training(monkeypatch):
     from vasari.models import curatornet
 

@@ -1,10 +1,11 @@
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vasari.models.layers import BLOCK, drop_, selu
+from vasari.models.layers import BLOCK, drop_, selu, selu_array
 
 
 @given(st.lists(st.floats(-200, 200, width=32), min_size=1, max_size=50))
@@ -17,6 +18,14 @@ def test_selu_and_its_gradient_are_torchs(values):
         sides.append((outputs.detach(), inputs.grad))
     for ours, torchs in zip(*sides, strict=True):
         torch.testing.assert_close(ours, torchs, rtol=1e-5, atol=3e-7)
+
+
+@given(st.lists(st.floats(-200, 200, width=32), min_size=1, max_size=50))
+def test_selu_of_an_array_is_that_of_a_tensor(values):
+    array = np.array(values, dtype=np.float32)
+    ours = selu_array(array)
+    assert ours.dtype == np.float32
+    np.testing.assert_allclose(ours, selu(torch.from_numpy(array)).numpy(), rtol=1e-6, atol=3e-7)
 
 
 def test_selu_leaves_its_input_alone():

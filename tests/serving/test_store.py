@@ -67,7 +67,7 @@ def test_the_newest_event_is_seen_at_once_also_over_a_connection_that_was_lost(d
         with reading(other.engine) as connection:
             connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
     else:
-        store._newest._connection.connection.driver_connection.close()
+        store._newest._connection.close()
     other.record("u", "b", "like", 1.0, None)
     assert store.newest() == other.events_after(0)[-1].id
     store.close()

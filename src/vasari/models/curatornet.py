@@ -39,7 +39,7 @@ from vasari.models.base import Arrays, FitInputs, FloatArray, IntArray, Recommen
 from vasari.models.components import Components
 from vasari.models.dots import cosines, pair_dots
 from vasari.models.drawing import triple_sampler
-from vasari.models.layers import drop_, selu
+from vasari.models.layers import drop_, selu, selu_array
 from vasari.models.learning import LearningSettings, learn
 from vasari.models.registry import register
 from vasari.models.scaling import Scaling, check_scale
@@ -54,6 +54,7 @@ USER_LAYERS = (300, 300, 200)
 POOLS = ("mean", "max")
 STARTS = ("glorot", "looks")
 PRECISIONS = ("float32", "bfloat16")
+MEMBERS = 1 << 16  # of profiles whose vectors are in memory at once
 SAMPLE = 20_000  # items whose covariance gives the principal components of a start from looks
 
 
@@ -199,6 +200,18 @@ class CuratorNetwork(nn.Module):
         hidden = torch.cat(pooled, dim=1)  # (profiles, 200 * parts)
         for layer in self.user:
             hidden = selu(layer(hidden))
+        return hidden
+
+    def user_vectors(self, pooled: FloatArray) -> FloatArray:
+        """What `user_tower` makes of pooled profiles, shape (profiles, 200 * parts), outside of training.
+
+        In NumPy, since torch takes longer to be called than to compute the vector of one visitor.
+        """
+        hidden = pooled
+        for layer in self.user:
+            assert isinstance(layer, nn.Linear)
+            weight, bias = (p.detach().cpu().numpy() for p in (layer.weight, layer.bias))
+            hidden = selu_array(hidden @ weight.T + bias)
         return hidden
 
 
@@ -411,20 +424,24 @@ class CuratorNet(Recommender[CuratorNetSettings]):
 
     # ------------------------------------------------------------------ scoring
 
-    @torch.inference_mode()
     def user_vectors(self, profiles: Ragged, guests: FloatArray | None = None) -> FloatArray:
         """User vectors of some profiles (rows of `item_ids`, guests beyond), shape (profiles, 200)."""
         if self.settings.profile_cap is not None:
             profiles = profiles.last(self.settings.profile_cap)
-        device = next(self.network.parameters()).device
-        # Rows first, then the tower: a copy of the whole catalogue would cost more than the answer.
-        used, places = np.unique(profiles.values, return_inverse=True)
+        pooled = np.zeros((len(profiles), len(self.settings.pooling) * ITEM_LAYERS[-1]), np.float32)
+        for start, stop in profiles.tiles(MEMBERS):
+            few = profiles.slice(start, stop)
+            pooled[start:stop] = _pooled(self._members(few.values, guests), few, self.settings.pooling)
+        return self.network.user_vectors(pooled)
+
+    def _members(self, items: IntArray, guests: FloatArray | None) -> FloatArray:
+        """Vectors of the members of some profiles, shape (len(items), 200)."""
         count = len(self.item_vectors)
-        vectors = self.item_vectors.numpy()[np.minimum(used, count - 1)]
-        if guests is not None and (strange := used >= count).any():
-            vectors[strange] = self.embed(guests[used[strange] - count])
-        given = (torch.from_numpy(array).to(device) for array in (vectors, places, profiles.offsets[:-1]))
-        return self.network.user_tower(*given).cpu().numpy()
+        vectors: FloatArray = np.take(self.item_vectors.numpy(), np.minimum(items, count - 1), axis=0)
+        if guests is not None and (strange := items >= count).any():
+            used, places = np.unique(items[strange] - count, return_inverse=True)
+            vectors[strange] = self.embed(guests[used])[places]
+        return vectors
 
     def item_matrix(self) -> FloatArray:
         """Vectors of all items, shape (items, 200); see `vasari.models.dot_product`."""
@@ -468,6 +485,21 @@ class CuratorNet(Recommender[CuratorNetSettings]):
         self.network = CuratorNetwork(self.scaling.dim, self.settings.pooling)
         restore_weights(self.network, arrays)
         self.item_vectors = torch.from_numpy(arrays["item_vectors"])
+
+
+def _pooled(vectors: FloatArray, profiles: Ragged, pooling: Sequence[str]) -> FloatArray:
+    """What `CuratorNetwork.user_tower` pools, from a vector for every member; zeros of an empty profile."""
+    held = np.flatnonzero(profiles.lengths)
+    pooled = np.zeros((len(profiles), len(pooling) * vectors.shape[1]), np.float32)
+    if len(held):
+        starts, lengths = profiles.offsets[held], profiles.lengths[held].astype(np.float32)
+        mean, greatest = (
+            np.add.reduceat(vectors, starts) / lengths[:, None],
+            np.maximum.reduceat(vectors, starts),
+        )
+        parts = {"mean": mean, "max": greatest}
+        pooled[held] = np.concatenate([parts[name] for name in pooling], axis=1)
+    return pooled
 
 
 def _dense(dim: int, sizes: Sequence[int]) -> list[nn.Linear]:

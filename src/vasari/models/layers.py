@@ -1,12 +1,16 @@
-"""Two layers whose CPU versions in torch cost more than the products around them."""
+"""Layers whose CPU versions in torch cost more than the products around them."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+FloatArray = npt.NDArray[np.float32]
 
 ALPHA, SCALE = 1.6732632423543772, 1.0507009873554805  # of SELU (Klambauer et al. 2017)
 BLOCK = 1 << 19  # numbers that are dropped at once: their random bytes and factors stay in the cache
@@ -24,6 +28,12 @@ def selu(inputs: Tensor) -> Tensor:
         return F.selu(inputs)
     outputs: Tensor = _Selu.apply(inputs)
     return outputs
+
+
+def selu_array(inputs: FloatArray) -> FloatArray:
+    """As `selu`, of an array."""
+    below = np.exp(np.minimum(inputs, 0)) - 1
+    return np.asarray(SCALE * (np.maximum(inputs, 0) + ALPHA * below), dtype=np.float32)
 
 
 class _Selu(torch.autograd.Function):

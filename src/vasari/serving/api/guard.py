@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from starlette.datastructures import Headers, MutableHeaders
+import anyio
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,6 +23,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 FREE = ("/health/", "/metrics")  # asked by machines that watch, also when all is busy
 VISITORS = 20_000  # addresses whose rate is kept in mind
 
@@ -80,9 +81,8 @@ class Guard:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
+                given = {name for name, _ in message["headers"]}
+                message["headers"] += [one for one in _RAW_HEADERS if one[0] not in given]
             await send(message)
 
         refused = self._refuse(scope)
@@ -144,8 +144,9 @@ class Guard:
                 return await receive()
             deadline = deadline or time.monotonic() + limits.body_seconds
             try:
-                message = await asyncio.wait_for(receive(), max(0.001, deadline - time.monotonic()))
-            except asyncio.TimeoutError:
+                with anyio.fail_after(max(0.001, deadline - time.monotonic())):
+                    message = await receive()
+            except TimeoutError:
                 ended = True
                 raise HTTPException(
                     408, f"the body took longer than {limits.body_seconds:g} s", CLOSE

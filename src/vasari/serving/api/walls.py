@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
+import anyio
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -43,8 +44,9 @@ async def _answer(request: Request, gallery: Gallery, ask: Ask) -> Response:
     # Pictures are looked at on the way, which takes its time; everything else only waits for the next batch.
     submitted = await run_in_threadpool(gallery.submit, ask) if ask.images else gallery.submit(ask)
     try:
-        answer = await asyncio.wait_for(asyncio.wrap_future(submitted), PATIENCE)
-    except asyncio.TimeoutError:
+        with anyio.fail_after(PATIENCE):
+            answer = await asyncio.wrap_future(submitted)
+    except TimeoutError:
         raise Busy("the gallery is busy; ask again in a moment") from None
     return _respond(request, answer)
 
