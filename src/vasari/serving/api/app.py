@@ -61,7 +61,7 @@ def create_app(gallery: Gallery, limits: Limits | None = None, origins: Sequence
     )
     app.state.gallery, app.state.metrics = gallery, metrics
     problems.install(app)
-    for router in (walls.router, works.router, people.router, owner.router, owner.watched):
+    for router in (walls.asked, walls.router, works.router, people.router, owner.router, owner.watched):
         app.include_router(router)
     if find_spec("vasari.serving.page") is not None:
         from vasari.serving.page.routes import page_routes

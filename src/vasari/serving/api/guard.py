@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import anyio
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from vasari.serving.api.patience import timeout
 from vasari.serving.api.problems import RETRY_AFTER, problem
 
 HEADERS = {
@@ -144,9 +145,9 @@ class Guard:
                 return await receive()
             deadline = deadline or time.monotonic() + limits.body_seconds
             try:
-                with anyio.fail_after(max(0.001, deadline - time.monotonic())):
+                async with timeout(max(0.001, deadline - time.monotonic())):
                     message = await receive()
-            except TimeoutError:
+            except asyncio.TimeoutError:
                 ended = True
                 raise HTTPException(
                     408, f"the body took longer than {limits.body_seconds:g} s", CLOSE
