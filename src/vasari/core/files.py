@@ -370,9 +370,10 @@ def read_json(path: str | Path) -> Any:
 def sha256_file(path: str | Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
+    room = memoryview(bytearray(1 << 20))
+    with open(path, "rb", buffering=0) as stream:
+        while read := stream.readinto(room):
+            digest.update(room[:read])
     return digest.hexdigest()
 
 

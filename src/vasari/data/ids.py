@@ -32,15 +32,24 @@ class Ids(Sequence[str]):
 
     def __init__(self, values: Iterable[str] | pl.Series, what: str = "item_id") -> None:
         self.what = what
-        self._values: list[str] = values.to_list() if isinstance(values, pl.Series) else list(values)
-        self._rows = {value: row for row, value in enumerate(self._values)}
-        if len(self._rows) != len(self._values):
-            seen: set[str] = set()
-            twice = next(v for v in self._values if v in seen or seen.add(v))  # type: ignore[func-returns-value]  # set.add returns None on purpose here
+        self._series = values if isinstance(values, pl.Series) else pl.Series(list(values), dtype=pl.String)
+        if self._series.n_unique() != len(self._series):
+            twice = self._series.filter(self._series.is_duplicated())[0]
             raise DataError(f"{what} {twice!r} occurs more than once; ids must be distinct")
 
+    # A hundred thousand Python strings, and a dictionary of them, are made for whoever asks: a gallery that
+    # reads another model meanwhile would stand still for as long as they take.
+
+    @cached_property
+    def _values(self) -> list[str]:
+        return self._series.to_list()
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {value: row for row, value in enumerate(self._values)}
+
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._series)
 
     def __getitem__(self, row):  # type: ignore[no-untyped-def]  # overloads of Sequence add nothing here
         return self._values[row]
@@ -52,7 +61,7 @@ class Ids(Sequence[str]):
         return value in self._rows
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Ids) and self._values == other._values
+        return isinstance(other, Ids) and self._series.equals(other._series)
 
     def __hash__(self) -> int:
         return hash(tuple(self._values))
@@ -63,12 +72,14 @@ class Ids(Sequence[str]):
     @cached_property
     def _table(self) -> pl.DataFrame:
         rows = np.arange(len(self), dtype=np.int64)
-        return pl.DataFrame({"id": pl.Series(self._values, dtype=pl.String), "row": rows})
+        return pl.DataFrame({"id": self._series, "row": rows})
 
     def find(self, values: Iterable[str] | pl.Series) -> IntArray:
         """Rows of `values`, shape (len(values),), -1 where an id is unknown."""
         if isinstance(values, Ids):
-            values = values._table["id"]
+            if values == self:
+                return np.arange(len(self), dtype=np.int64)
+            values = values._series
         if isinstance(values, pl.Series):  # a join: no Python object per value
             found = (
                 values.alias("id").to_frame().join(self._table, on="id", how="left", maintain_order="left")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -97,7 +98,7 @@ class Recommender(ABC, Generic[S]):
                 f"{self.name} has no setting {unknown[0]!r}; it has {', '.join(known) or 'none'}"
             )
         try:
-            self.settings: S = TypeAdapter(self.Settings).validate_python(settings)
+            self.settings: S = _checker(self.Settings).validate_python(settings)
         except ValidationError as error:
             first = error.errors()[0]
             if isinstance(cause := first.get("ctx", {}).get("error"), UsageError):
@@ -444,6 +445,11 @@ def distinct(profiles: Ragged, n_items: int) -> Ragged:
     keep = np.zeros(len(keys), dtype=bool)
     keep[len(keys) - 1 - last] = True
     return profiles.where(keep)
+
+
+@cache  # made once: it takes longer than the check
+def _checker(settings: type[S]) -> TypeAdapter[S]:
+    return TypeAdapter(settings)
 
 
 def _nothing(k: int) -> tuple[IntArray, FloatArray]:

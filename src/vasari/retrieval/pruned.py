@@ -34,27 +34,38 @@ AGAIN = 2 * LEADERS  # times k: from so many above the bar on it is worth raisin
 MANY = 0.1  # share of works above the bar from which on a plain product is quicker
 SLACK = 1e-5  # of the longest product: more than rounding can make of a bound
 QUERIES = 32  # at a time: the more, the less often the leading coordinates are read
-SAMPLE = 20_000  # vectors that tell the axes
-AT_ONCE = 4096  # vectors in double precision at a time
+SAMPLE = 8_000  # vectors that tell the axes
+AT_ONCE = 1024  # vectors in double precision at a time, whole tiles of them
+
+Axes = npt.NDArray[np.float64]  # (dim, head)
 
 
 @dataclass(frozen=True, eq=False)
 class _Block:
     """Some vectors, shape (n, dim), and their bounding form, transposed and in tiles.
 
-    `tiles` has the shape (n // TILE, head + 1, TILE), `rest` (head + 1, n % TILE).
+    `tiles` has the shape (n // TILE, head + 1, TILE), `rest` (head + 1, n % TILE); `longest` is the length of
+    the longest vector, 0 where there is none.
     """
 
     vectors: FloatArray
     tiles: FloatArray
     rest: FloatArray
+    longest: float
 
     @classmethod
-    def of(cls, vectors: FloatArray, bounding: FloatArray) -> Self:
-        """From vectors and their bounding form, shape (n, head + 1)."""
-        whole = len(vectors) // TILE * TILE
-        tiles = bounding[:whole].reshape(-1, TILE, bounding.shape[1]).transpose(0, 2, 1)
-        return cls(vectors, np.ascontiguousarray(tiles), np.ascontiguousarray(bounding[whole:].T))
+    def of(cls, vectors: FloatArray, axes: Axes) -> Self:
+        """From vectors and the leading axes, some tiles at a time: what is passed on is then in the cache."""
+        whole, width = len(vectors) // TILE * TILE, axes.shape[1] + 1
+        tiles = np.empty((whole // TILE, width, TILE), dtype=np.float32)
+        longest = 0.0
+        for start in range(0, whole, AT_ONCE):
+            part = _bounding(vectors[start : min(start + AT_ONCE, whole)], axes)
+            at = start // TILE
+            tiles[at : at + len(part) // TILE] = part.reshape(-1, TILE, width).transpose(0, 2, 1)
+            longest = max(longest, _longest(part))
+        rest = _bounding(vectors[whole:], axes)
+        return cls(vectors, tiles, np.ascontiguousarray(rest.T), max(longest, _longest(rest)))
 
     def replaced(self, row: int, vector: FloatArray, bounding: FloatArray) -> Self:
         """With another vector, and its bounding form, in one row."""
@@ -63,7 +74,8 @@ class _Block:
         tile, place = divmod(row, TILE)
         column = tiles[tile, :, place] if tile < len(tiles) else rest[:, place]
         column[:] = bounding
-        return replace(self, vectors=vectors, tiles=tiles, rest=rest)
+        longest = max(self.longest, _longest(bounding[None]))
+        return replace(self, vectors=vectors, tiles=tiles, rest=rest, longest=longest)
 
     def bounds(self, asked: FloatArray, out: FloatArray) -> None:
         """Products of some queries in bounding form with all vectors, into `out`, shape (queries, n)."""
@@ -91,9 +103,8 @@ class PrunedIndex:
         if vectors.ndim != 2:
             raise UsageError(f"vectors {vectors.shape} must be a matrix, one row an item")
         kept = _all_numbers(np.ascontiguousarray(vectors, dtype=np.float32))
-        self._axes = _leading_axes(kept)  # (dim, head), float64
-        self._blocks: Sequence[_Block] = (self._block(kept),)
-        self._longest = _longest(kept)
+        self._axes = _leading_axes(kept)
+        self._blocks: Sequence[_Block] = (_Block.of(kept, self._axes),)
 
     def __len__(self) -> int:
         return sum(len(block.vectors) for block in self._blocks)
@@ -114,8 +125,8 @@ class PrunedIndex:
         new = _all_numbers(np.asarray(vectors, dtype=np.float32))
         first, *added = self._blocks
         grown._axes = self._axes
-        grown._blocks = (first, self._block(np.concatenate([*(block.vectors for block in added), new])))
-        grown._longest = max(self._longest, _longest(new))
+        behind = np.concatenate([*(block.vectors for block in added), new])
+        grown._blocks = (first, _Block.of(behind, self._axes))
         return grown
 
     def replaced(self, row: int, vector: npt.NDArray[np.floating]) -> Self:
@@ -125,11 +136,10 @@ class PrunedIndex:
         new = _all_numbers(np.asarray(vector, dtype=np.float32))
         for place, block in enumerate(blocks):
             if row - start < len(block.vectors):
-                blocks[place] = block.replaced(row - start, new, self._bounding(new[None])[0])
+                blocks[place] = block.replaced(row - start, new, _bounding(new[None], self._axes)[0])
                 break
             start += len(block.vectors)
         changed._blocks = tuple(blocks)
-        changed._longest = max(self._longest, _longest(new[None]))
         return changed
 
     def take(self, rows: IntArray) -> FloatArray:
@@ -177,6 +187,7 @@ class PrunedIndex:
         if not np.isfinite(asked).all():
             raise UsageError("a query is not all numbers")
         ceilings = {id(mask): _ceiling(mask) for mask in masks if mask is not None}
+        longest_vector = max(block.longest for block in self._blocks)
         items = np.full((len(asked), longest), -1, dtype=np.int64)
         best = np.full((len(asked), longest), -np.inf, dtype=np.float32)
         for start in range(0, len(asked), QUERIES):
@@ -189,30 +200,13 @@ class PrunedIndex:
                 if without is not None:
                     bound[list(without[row])] = -np.inf
                 mine = slice(each[row])
-                slack = SLACK * self._longest * lengths[row - start]
+                slack = SLACK * longest_vector * lengths[row - start]
                 items[row, mine], best[row, mine] = self._best(query, bound, each[row], slack)
         return items, best
 
-    def _block(self, vectors: FloatArray) -> _Block:
-        return _Block.of(vectors, self._bounding(vectors))
-
-    def _bounding(self, vectors: FloatArray) -> FloatArray:
-        """[h, |t|] of some vectors, shape (n, head + 1).
-
-        In double precision: of a short rest, the difference of two squares would be nothing but rounding.
-        """
-        bounding = np.empty((len(vectors), self.head + 1), dtype=np.float32)
-        for start in range(0, len(vectors), AT_ONCE):
-            exact = vectors[start : start + AT_ONCE].astype(np.float64)
-            head = exact @ self._axes
-            bounding[start : start + AT_ONCE, :-1] = head
-            rest = np.maximum(_squares(exact) - _squares(head), 0)
-            bounding[start : start + AT_ONCE, -1] = np.sqrt(rest)
-        return bounding
-
     def _bounds(self, queries: FloatArray) -> FloatArray:
         """What no score exceeds by more than the slack, shape (queries, items), filled up to whole groups."""
-        asked = self._bounding(queries)
+        asked = _bounding(queries, self._axes)
         if len(asked) % 2:  # products with an odd number of rows take up to twice as long as with one more
             asked = np.concatenate([asked, asked[-1:]])
         width = -(-len(self) // GROUP) * GROUP
@@ -301,16 +295,26 @@ def _room(size: int) -> FloatArray:
     return room[:size]
 
 
+def _bounding(vectors: FloatArray, axes: Axes) -> FloatArray:
+    """[h, |t|] of some vectors, shape (n, head + 1).
+
+    In double precision: of a short rest, the difference of two squares would be nothing but rounding.
+    """
+    exact = vectors.astype(np.float64)
+    head = exact @ axes
+    rest = np.sqrt(np.maximum(_squares(exact) - _squares(head), 0))
+    return np.concatenate([head, rest[:, None]], axis=1, dtype=np.float32, casting="same_kind")
+
+
 def _squares(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Squared lengths, shape (n,), without a second matrix on the way."""
     squares: npt.NDArray[np.float64] = np.einsum("ij,ij->i", vectors, vectors)
     return squares
 
 
-def _longest(vectors: FloatArray) -> float:
-    """Length of the longest vector, 0 where there is none."""
-    blocks = (vectors[start : start + AT_ONCE] for start in range(0, len(vectors), AT_ONCE))
-    return max((float(np.sqrt(_squares(block.astype(np.float64)).max())) for block in blocks), default=0.0)
+def _longest(bounding: FloatArray) -> float:
+    """Length of the longest vector, from bounding forms, which are as long as what they bound."""
+    return float(np.sqrt(_squares(bounding.astype(np.float64)).max(initial=0)))
 
 
 def _all_numbers(vectors: FloatArray) -> FloatArray:
@@ -319,7 +323,7 @@ def _all_numbers(vectors: FloatArray) -> FloatArray:
     return vectors
 
 
-def _leading_axes(vectors: FloatArray) -> npt.NDArray[np.float64]:
+def _leading_axes(vectors: FloatArray) -> Axes:
     """The principal axes that hold all but `REST` of the squared length, shape (dim, head)."""
     dim = vectors.shape[1]
     step = max(1, len(vectors) // SAMPLE)
