@@ -182,7 +182,7 @@ def test_every_interaction_is_drawn_once_an_epoch_on_average_however_long_the_lo
 def test_a_fit_killed_and_resumed_ends_bit_identical(tmp_path, monkeypatch, many):
     monkeypatch.setattr(factors, "MANY", many)
     data, _ = style_gallery()
-    unbroken = BPR(factors=4, **LEARNT).fit(data, seed=5)
+    unbroken = BPR(factors=4, **LEARNT).fit(data, seed=5, device="cpu")
     saved = []
 
     def killed(self, folder, run_key, save=loop._State.save):
@@ -194,8 +194,8 @@ def test_a_fit_killed_and_resumed_ends_bit_identical(tmp_path, monkeypatch, many
     with monkeypatch.context() as patch:
         patch.setattr(loop._State, "save", killed)
         with pytest.raises(KeyboardInterrupt):
-            BPR(factors=4, **LEARNT).fit(data, seed=5, checkpoints=tmp_path)
-    resumed = BPR(factors=4, **LEARNT).fit(data, seed=5, checkpoints=tmp_path)
+            BPR(factors=4, **LEARNT).fit(data, seed=5, device="cpu", checkpoints=tmp_path)
+    resumed = BPR(factors=4, **LEARNT).fit(data, seed=5, device="cpu", checkpoints=tmp_path)
     assert saved == [1, 2, 3]
     np.testing.assert_array_equal(resumed.item_vectors, unbroken.item_vectors)
     np.testing.assert_array_equal(resumed.trained_users, unbroken.trained_users)

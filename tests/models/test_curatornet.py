@@ -200,7 +200,7 @@ def test_a_hidden_validation_basket_that_slips_into_training_stops_the_fit(monke
 def test_a_killed_fit_resumes_to_the_same_model(tmp_path, monkeypatch):
     data, table = style_gallery()
     settings = {"epochs": 4, "triples_per_epoch": 2000, "batch_size": 200, "dropout": 0.3}
-    whole = CuratorNet(**settings).fit(data, table, seed=3)
+    whole = CuratorNet(**settings).fit(data, table, seed=3, device="cpu")
     from vasari.training import loop
 
     real, calls = loop.save_checkpoint, []
@@ -213,9 +213,9 @@ def test_a_killed_fit_resumes_to_the_same_model(tmp_path, monkeypatch):
 
     monkeypatch.setattr(loop, "save_checkpoint", dying)
     with pytest.raises(KeyboardInterrupt):
-        CuratorNet(**settings).fit(data, table, seed=3, checkpoints=tmp_path)
+        CuratorNet(**settings).fit(data, table, seed=3, device="cpu", checkpoints=tmp_path)
     monkeypatch.setattr(loop, "save_checkpoint", real)
-    resumed = CuratorNet(**settings).fit(data, table, seed=3, checkpoints=tmp_path)
+    resumed = CuratorNet(**settings).fit(data, table, seed=3, device="cpu", checkpoints=tmp_path)
     assert [e["epoch"] for e in resumed.history] == [0, 1, 2, 3, 4]
     for name, value in whole.network.state_dict().items():
         assert torch.equal(value, resumed.network.state_dict()[name]), name

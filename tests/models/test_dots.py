@@ -41,7 +41,10 @@ def test_any_number_of_threads_gives_the_same_bits():
         torch.set_num_threads(threads)
     for one, two in zip(*found, strict=True):
         assert torch.equal(one, two)
-    torch.testing.assert_close(found[0][0], gathered(left, right, rows, columns).detach())
+    # Long sums of large terms: their order shows in the sixth digit.
+    torch.testing.assert_close(
+        found[0][0], gathered(left, right, rows, columns).detach(), rtol=1e-5, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("wanted", ["left", "right"])

@@ -249,13 +249,10 @@ class TripleScorer(nn.Module):
     def pair_scores(self, batch: Triples) -> PairScores:
         """Scores of the positives and of the negatives."""
         members = batch.profiles.values
-        items, places = np.unique(
-            np.concatenate([members, batch.positive, batch.negative]), return_inverse=True
-        )
-        at = torch.from_numpy(places).to(self.device)
+        items, at = _distinct(np.concatenate([members, batch.positive, batch.negative]), self.device)
         members_at, pairs_at = torch.split(at, [len(members), 2 * len(batch)])
         room = self._room_for(len(items)) if self.training else None
-        features = self.bank.take(torch.from_numpy(items).to(self.device), room)
+        features = self.bank.take(items, room)
         if self.network.training:
             drop_(features, self.dropout)
         offsets = torch.from_numpy(batch.profiles.offsets[:-1].copy()).to(self.device)
@@ -485,6 +482,14 @@ class CuratorNet(Recommender[CuratorNetSettings]):
         self.network = CuratorNetwork(self.scaling.dim, self.settings.pooling)
         restore_weights(self.network, arrays)
         self.item_vectors = torch.from_numpy(arrays["item_vectors"])
+
+
+def _distinct(items: IntArray, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Distinct items, ascending, and where each of `items` stands among them, on the device."""
+    if device.type == "cuda":  # sorts a batch in a fraction of the time that one core takes
+        return torch.unique(torch.from_numpy(items).to(device), return_inverse=True)
+    distinct, places = np.unique(items, return_inverse=True)
+    return torch.from_numpy(distinct).to(device), torch.from_numpy(places).to(device)
 
 
 def _pooled(vectors: FloatArray, profiles: Ragged, pooling: Sequence[str]) -> FloatArray:

@@ -168,7 +168,8 @@ def train(
         nobody can be held out: then all epochs are run at one learning rate and the last is kept.
     checkpoints
         Folder for one checkpoint an epoch. If it holds checkpoints of the same `run_key`, training goes
-        on from the newest whole one and ends bit-identical to an unbroken run.
+        on from the newest whole one and ends bit-identical to an unbroken run; on a graphics card, which
+        adds gradients up in an order of its own, to the last digits of one.
     run_key
         Identifies data, settings and seed; a checkpoint of another key is refused.
 
@@ -345,7 +346,11 @@ class _State:
                 "resume with the same ones, or name another folder"
             )
         self.network.load_state_dict(_named(tensors, "now."))
-        self.best, self.mean = _named(tensors, "best."), _named(tensors, "mean.")
+        there = {name: tensor.device for name, tensor in self.network.state_dict().items()}
+        self.best, self.mean = (
+            {name: tensor.to(there[name]) for name, tensor in _named(tensors, kept).items()}
+            for kept in ("best.", "mean.")
+        )
         restore_optimizer(self.optimizer, tensors)
         self.schedule.load_state_dict(state["schedule"])
         for group, rate in zip(self.optimizer.param_groups, state["learning_rates"], strict=True):
