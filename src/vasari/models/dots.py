@@ -20,7 +20,8 @@ def pair_dots(left: Tensor, right: Tensor, rows: Tensor, columns: Tensor) -> Ten
     A batch of triples has far more pairs than distinct profiles and works. Gathered, the rows of all pairs
     cost more on a CPU than both towers together: they leave the cache, and their gradients are added up one
     by one. Here the pairs are the entries of a sparse matrix: a score is one entry of the product of both
-    sides at these places, and a row's gradient is one weighted sum of rows of the other side.
+    sides at these places, and a row's gradient is one weighted sum of rows of the other side. A graphics card
+    multiplies both sides whole, unless the rows of all pairs are less than that.
 
     Parameters
     ----------
@@ -29,7 +30,9 @@ def pair_dots(left: Tensor, right: Tensor, rows: Tensor, columns: Tensor) -> Ten
     rows, columns
         Rows of `left` and of `right`, int64, shape (pairs,) each; repeats allowed.
     """
-    if left.device.type != "cpu":  # there, gathering is cheap
+    if left.device.type != "cpu":
+        if len(left) * len(right) <= len(rows) * left.shape[1]:  # what all pairs would copy
+            return (left @ right.T).flatten().gather(0, rows * len(right) + columns)
         return (F.embedding(rows, left) * F.embedding(columns, right)).sum(1)
     dots: Tensor = _PairDots.apply(left, right, rows, columns)
     return dots
