@@ -100,9 +100,10 @@ def load(folder: str | Path) -> Recommender[Any]:
     )
     model.trained_on, model.fingerprint = config["trained_on"], config["features"]
     model.history = config["history"]
-    # torch copies without holding Python up, as the reader of NumPy arrays would: a gallery goes on.
+    # Mapped by torch and copied by NumPy, into large pages and without holding Python up, as the reader of
+    # NumPy arrays would: a gallery goes on.
     tensors = load_file(folder / "model.safetensors")
-    model._restore({name: tensor.clone().numpy() for name, tensor in tensors.items()})
+    model._restore({name: np.array(tensor.numpy()) for name, tensor in tensors.items()})
     return model
 
 

@@ -162,7 +162,8 @@ def serve(options: Options) -> None:
 
 
 def log_to_stderr() -> None:
-    """One line of JSON a record."""
+    """One line of JSON a record, which tells neither thread nor process: they are not looked up for it."""
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler()
     handler.setFormatter(_JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
