@@ -318,7 +318,7 @@ def _longest(bounding: FloatArray) -> float:
 
 
 def _all_numbers(vectors: FloatArray) -> FloatArray:
-    if not np.isfinite(vectors).all():
+    if not np.isfinite([vectors.min(initial=0), vectors.max(initial=0)]).all():
         raise UsageError("a vector is not all numbers; leave it out of the index")
     return vectors
 

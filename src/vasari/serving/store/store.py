@@ -8,12 +8,13 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from pydantic_core import to_json
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -220,9 +221,14 @@ class Store:
 
     def expose(self, shown: Sequence[Exposure]) -> None:
         """Keep what was shown; nobody was promised these rows, so they come in bulk."""
-        rows = [vars(one) | {"items": json.dumps(one.items)} for one in shown]
+        rows = [{**vars(one), "items": to_json(one.items).decode()} for one in shown]
+        # To the driver as they are: what SQLAlchemy does for each row would hold up those who are answered.
+        columns = [field.name for field in fields(Exposure)]
+        keep = insert(exposures).inline().compile(self.engine, column_keys=columns)
+        order = keep.positiontup  # None where the driver takes names
+        given = rows if order is None else [tuple(row[name] for name in order) for row in rows]
         with self._writing() as connection:
-            connection.execute(insert(exposures), rows)
+            connection.exec_driver_sql(str(keep), given)
 
     # ------------------------------------------------------------------ reading
 
