@@ -321,6 +321,34 @@ def test_large_bodies_are_refused_before_they_are_read(embedded):
         assert refused(client.get("/v1/works", headers={"X-Long": "x" * 40_000}))
 
 
+def test_a_visitor_who_leaves_in_the_middle_of_a_body_is_no_defect_of_ours(embedded, caplog):
+    import asyncio
+
+    app = create_app(embedded, Limits(rate=0))
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json"), (b"content-length", b"90")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/recommend", "raw_path": b"/v1/recommend"}
+    scope |= {
+        "query_string": b"",
+        "headers": headers,
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+    }
+    scope |= {"http_version": "1.1", "scheme": "http", "root_path": "", "asgi": {"version": "3.0"}}
+    scope["server"] = ("127.0.0.1", 80)
+    messages = [{"type": "http.request", "body": b'{"likes"', "more_body": True}, {"type": "http.disconnect"}]
+    sent = []
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    assert 400 <= sent[0]["status"] < 500
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def memory(pid):
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
