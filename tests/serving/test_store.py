@@ -2,6 +2,8 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import pytest
@@ -181,6 +183,22 @@ def test_exposures_come_back_in_order(store):
     found = list(store.exposed_after(0))
     assert [one for _, one in found] == shown
     assert [one for _, one in store.exposed_after(found[1][0])] == shown[2:]
+
+
+def test_what_users_were_shown_and_took(store):
+    who = ["u2", None, "u1", "u2", "u10", "u1"]
+    store.expose([Exposure(n, user, f"m{n % 2}", "v", False, (f"w{n}",)) for n, user in enumerate(who)])
+    seen = [(one.user_id, one.at) for one in store.exposed_to_users()]
+    together = {user: [at for other, at in seen if other == user] for user, _ in seen}
+    assert together == {"u1": [2, 5], "u2": [0, 3], "u10": [4]}
+    assert [user for user, _ in groupby(seen, key=itemgetter(0))] == list(together)
+    assert store.answers() == {"m0": 3, "m1": 3}
+    for user, item, kind in (("u1", "a", "like"), ("u1", "a", "view"), ("u2", "b", "dislike")):
+        store.record(user, item, kind, 1.0, None)
+    store.sell("a", "u1", False, None, None)
+    ((user, item, at),) = store.last_taken()
+    sale = next(event for event in store.events_after(0) if event.kind == "sale")
+    assert (user, item, at) == ("u1", "a", sale.at)
 
 
 def test_keys_are_kept_as_hashes(store):

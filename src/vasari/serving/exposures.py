@@ -13,7 +13,8 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, groupby
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ from vasari.core.seeds import generator
 from vasari.metrics import Interval, bootstrap, holm
 from vasari.metrics.intervals import RESAMPLES
 from vasari.serving.asks import Answer
-from vasari.serving.store.store import LIKE, SALE, Exposure, Store, now
+from vasari.serving.store.store import Exposure, Store, now
 
 logger = logging.getLogger(__name__)
 
@@ -178,27 +179,24 @@ def compare_variants(store: Store, seed: int = 0) -> tuple[list[Variant], list[C
     took, in tenths. Intervals are bootstrapped over users and p-values adjusted by Holm; as nobody is in two
     groups, the test is the permutation of users between them. Users who saw several models are left out.
     """
-    shown: dict[str, dict[str, int]] = {}  # user to item to when first shown
-    seen: dict[str, set[str]] = {}
-    answers: Counter[str] = Counter()
-    for _, one in store.exposed_after(0):
-        answers[one.model] += 1
-        if one.user_id is not None:
-            seen.setdefault(one.user_id, set()).add(one.model)
-            for item in one.items:
-                shown.setdefault(one.user_id, {}).setdefault(item, one.at)
-    taken: dict[str, set[str]] = {}
-    for event in store.events_after(0):
-        if event.kind in (LIKE, SALE) and event.user_id is not None:
-            at = shown.get(event.user_id, {}).get(event.item_id)
-            if at is not None and event.at >= at:
-                taken.setdefault(event.user_id, set()).add(event.item_id)
+    taken: dict[str, dict[str, int]] = {}  # user to work to when last
+    for user_id, item_id, when in store.last_taken():
+        taken.setdefault(user_id, {})[item_id] = when
     rates: dict[str, list[float]] = {}
-    for user, models in seen.items():
-        if len(models) == 1 and shown.get(user):
-            rates.setdefault(next(iter(models)), []).append(10 * len(taken.get(user, ())) / len(shown[user]))
+    for user, answers in groupby(store.exposed_to_users(), key=attrgetter("user_id")):
+        models: set[str] = set()
+        first: dict[str, int] = {}  # work to when first shown
+        for one in answers:
+            models.add(one.model)
+            for item in one.items:
+                first.setdefault(item, one.at)
+        if len(models) == 1 and first:
+            mine = taken.get(user, {})
+            count = sum(item in first and at >= first[item] for item, at in mine.items())
+            rates.setdefault(models.pop(), []).append(10 * count / len(first))
+    given = store.answers()
     variants = [
-        Variant(name, len(values), answers[name], bootstrap(values, seed=seed)[0])
+        Variant(name, len(values), given[name], bootstrap(values, seed=seed)[0])
         for name, values in sorted(rates.items())
     ]
     pairs = list(combinations(sorted(rates), 2))

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic_core import to_json
-from sqlalchemy import Connection, bindparam, insert, select, update
+from pydantic_core import from_json, to_json
+from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vasari.serving.asks import Conflict
@@ -255,11 +255,32 @@ class Store:
 
     def exposed_after(self, last: int) -> Iterator[tuple[int, Exposure]]:
         """What was shown after exposure number `last`, with its number, in order."""
-        wanted = select(exposures).where(exposures.c.id > last).order_by(exposures.c.id)
+        return self._exposed(select(exposures).where(exposures.c.id > last).order_by(exposures.c.id))
+
+    def exposed_to_users(self) -> Iterator[Exposure]:
+        """What users were shown, all of one user together and in order."""
+        known = select(exposures).where(exposures.c.user_id.is_not(None))
+        return (one for _, one in self._exposed(known.order_by(exposures.c.user_id, exposures.c.id)))
+
+    def _exposed(self, wanted: Select[Any]) -> Iterator[tuple[int, Exposure]]:
         with engines.reading(self.engine) as connection:
             for row in connection.execution_options(yield_per=1000).execute(wanted):
-                items = tuple(json.loads(row.items))
-                yield row.id, Exposure(row.at, row.user_id, row.model, row.version, row.cold, items)
+                number, at, user_id, model, version, cold, items = row
+                yield number, Exposure(at, user_id, model, version, cold, tuple(from_json(items)))
+
+    def answers(self) -> dict[str, int]:
+        """How many answers each model gave."""
+        counted = select(exposures.c.model, func.count()).group_by(exposures.c.model)
+        with engines.reading(self.engine) as connection:
+            return dict(connection.execute(counted).tuples().all())
+
+    def last_taken(self) -> Iterator[tuple[str, str, int]]:
+        """User, work and when the user last took it (liked or bought), of all who did so here."""
+        columns = (events.c.user_id, events.c.item_id)
+        taken = events.c.user_id.is_not(None) & events.c.kind.in_((LIKE, SALE))
+        wanted = select(*columns, func.max(events.c.at)).where(taken).group_by(*columns)
+        with engines.reading(self.engine) as connection:
+            yield from connection.execution_options(yield_per=1000).execute(wanted).tuples()
 
 
 def _happened(
