@@ -270,9 +270,9 @@ class Store:
 
     def answers(self) -> dict[str, int]:
         """How many answers each model gave."""
-        counted = select(exposures.c.model, func.count()).group_by(exposures.c.model)
+        counted = select(exposures.c.model, func.count().label("given")).group_by(exposures.c.model)
         with engines.reading(self.engine) as connection:
-            return dict(connection.execute(counted).tuples().all())
+            return {row.model: row.given for row in connection.execute(counted)}
 
     def last_taken(self) -> Iterator[tuple[str, str, int]]:
         """User, work and when the user last took it (liked or bought), of all who did so here."""
@@ -280,7 +280,8 @@ class Store:
         taken = events.c.user_id.is_not(None) & events.c.kind.in_((LIKE, SALE))
         wanted = select(*columns, func.max(events.c.at)).where(taken).group_by(*columns)
         with engines.reading(self.engine) as connection:
-            yield from connection.execution_options(yield_per=1000).execute(wanted).tuples()
+            rows = connection.execution_options(yield_per=1000).execute(wanted)
+            yield from ((user, item, at) for user, item, at in rows)
 
 
 def _happened(
