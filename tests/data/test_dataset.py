@@ -216,3 +216,12 @@ def test_without_kinds_every_interaction_is_a_sale_and_originals_are_never_guess
     stock = make_dataset(ROWS, ["a", "b", "c"], original=[True, True, None]).stock
     assert stock.leaves.tolist() == [micros(day(1)), micros(day(3)), NEVER]
     assert (make_dataset(ROWS, ["a", "b", "c"]).stock.leaves == NEVER).all()
+
+
+@pytest.mark.parametrize("dtype", [pl.String, pl.Categorical, pl.Enum(["b", "a", "c"])])
+def test_ids_of_any_kind_of_text_are_found(dtype):
+    ids, asked = Ids(pl.Series(["a", "b"], dtype=dtype)), pl.Series(["b", "c"], dtype=dtype)
+    for wanted in (asked, asked.to_list(), Ids(asked)):
+        assert ids.find(wanted).tolist() == [1, -1]
+    assert ids.find(Ids(["a", "b"])).tolist() == [0, 1]
+    assert Ids(pl.Series([])).find(asked).tolist() == [-1, -1]

@@ -1,21 +1,25 @@
 """Hostile input: always a clear 4xx, never a 5xx, a hang, or memory that grows."""
 
+import asyncio
 import io
 import json
 import socket
 import struct
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from vasari.serving.api.app import create_app
-from vasari.serving.api.guard import Limits
+from vasari.serving.api.guard import Guard, Limits
+from vasari.serving.api.watch import Metrics, Watch
 
 HUGE = 10**9
 STRINGS = [
@@ -321,8 +325,38 @@ def test_large_bodies_are_refused_before_they_are_read(embedded):
         assert refused(client.get("/v1/works", headers={"X-Long": "x" * 40_000}))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_bodies_come_in_any_encoding_of_json(client, encoding):
+    body = '{"likes": ["w001"], "k": 3}'.encode(encoding)
+    answer = client.post("/v1/recommend", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200
+    assert len(answer.json()["works"]) == 3
+
+
+def run_app(app, scope, receive, send):
+    """In a thread of its own: this one may hold the loop of a browser."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, app(scope, receive, send)).result()
+
+
+def test_headers_of_one_answer_are_not_those_of_another(embedded):
+    """A response that is sent twice stays as it was."""
+
+    shared, sent = Response("x"), []
+    app = Watch(Guard(shared, Limits(rate=0)), Metrics(embedded))
+
+    async def send(message):
+        sent.append(message)
+
+    for number in (b"r0", b"r1"):
+        scope = {"type": "http", "method": "GET", "path": "/", "raw_path": b"/", "query_string": b""}
+        run_app(app, scope | {"headers": [(b"x-request-id", number)]}, None, send)
+    starts = [message for message in sent if message["type"] == "http.response.start"]
+    numbers = [[value for name, value in start["headers"] if name == b"x-request-id"] for start in starts]
+    assert numbers == [[b"r0"], [b"r1"]]
+
+
 def test_a_visitor_who_leaves_in_the_middle_of_a_body_is_no_defect_of_ours(embedded, caplog):
-    import asyncio
 
     app = create_app(embedded, Limits(rate=0))
     headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json"), (b"content-length", b"90")]
@@ -344,7 +378,7 @@ def test_a_visitor_who_leaves_in_the_middle_of_a_body_is_no_defect_of_ours(embed
     async def send(message):
         sent.append(message)
 
-    asyncio.run(app(scope, receive, send))
+    run_app(app, scope, receive, send)
     assert 400 <= sent[0]["status"] < 500
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 

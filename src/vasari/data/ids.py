@@ -32,7 +32,8 @@ class Ids(Sequence[str]):
 
     def __init__(self, values: Iterable[str] | pl.Series, what: str = "item_id") -> None:
         self.what = what
-        self._series = values if isinstance(values, pl.Series) else pl.Series(list(values), dtype=pl.String)
+        series = values if isinstance(values, pl.Series) else pl.Series(list(values), dtype=pl.String)
+        self._series = series.cast(pl.String)
         if self._series.n_unique() != len(self._series):
             twice = self._series.filter(self._series.is_duplicated())[0]
             raise DataError(f"{what} {twice!r} occurs more than once; ids must be distinct")
@@ -81,9 +82,8 @@ class Ids(Sequence[str]):
                 return np.arange(len(self), dtype=np.int64)
             values = values._series
         if isinstance(values, pl.Series):  # a join: no Python object per value
-            found = (
-                values.alias("id").to_frame().join(self._table, on="id", how="left", maintain_order="left")
-            )
+            asked = values.cast(pl.String).alias("id").to_frame()
+            found = asked.join(self._table, on="id", how="left", maintain_order="left")
             return found["row"].fill_null(-1).to_numpy()
         rows = self._rows
         return np.fromiter((rows.get(v, -1) for v in values), dtype=np.int64)

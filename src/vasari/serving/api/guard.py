@@ -83,7 +83,8 @@ class Guard:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 given = {name for name, _ in message["headers"]}
-                message["headers"] += [one for one in _RAW_HEADERS if one[0] not in given]
+                missing = [one for one in _RAW_HEADERS if one[0] not in given]
+                message = {**message, "headers": [*message["headers"], *missing]}
             await send(message)
 
         refused = self._refuse(scope)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
@@ -81,6 +82,8 @@ async def read_ask(request: Request) -> AskIn:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise RequestValidationError([{"type": "type", "loc": ("body",), "msg": "send application/json"}])
+    if (encoding := json.detect_encoding(body)) != "utf-8":  # a mark at the start, or UTF-16
+        body = body.decode(encoding, "replace").encode()
     try:
         return AskIn.model_validate_json(body)
     except ValidationError as error:

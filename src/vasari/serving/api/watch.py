@@ -104,7 +104,7 @@ class Watch:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"].append((b"x-request-id", number.encode()))
+                message = {**message, "headers": [*message["headers"], (b"x-request-id", number.encode())]}
             await send(message)
 
         self._metrics.in_flight.inc()

@@ -104,10 +104,11 @@ class Watch:
         if self._connection is None:
             pooled = self._engine.raw_connection()
             pooled.detach()
-            self._connection = pooled.dbapi_connection
-            assert self._connection is not None
+            connection = pooled.dbapi_connection
+            assert connection is not None
             # Every question sees what was committed until then.
-            self._engine.dialect.set_isolation_level(self._connection, "AUTOCOMMIT")
+            self._engine.dialect.set_isolation_level(connection, "AUTOCOMMIT")
+            self._connection = connection
         cursor = self._connection.cursor()
         cursor.execute(self._question)
         ((number,),) = cursor.fetchall()  # to the end, where a read of SQLite lets go
