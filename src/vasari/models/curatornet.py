@@ -493,7 +493,13 @@ def _distinct(items: IntArray, device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def _pooled(vectors: FloatArray, profiles: Ragged, pooling: Sequence[str]) -> FloatArray:
-    """What `CuratorNetwork.user_tower` pools, from a vector for every member; zeros of an empty profile."""
+    """What `CuratorNetwork.user_tower` pools, shape (profiles, dim * parts); zeros of an empty profile.
+
+    Parameters
+    ----------
+    vectors
+        One for every member of the profiles, in their order, shape (members, dim).
+    """
     held = np.flatnonzero(profiles.lengths)
     pooled = np.zeros((len(profiles), len(pooling) * vectors.shape[1]), np.float32)
     if len(held):

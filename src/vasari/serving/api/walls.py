@@ -46,7 +46,7 @@ PICTURES = 8  # in one request
 class AskRoute(APIRoute):
     """A route whose body is an ask: documented as any, read by pydantic alone.
 
-    What FastAPI does for routes of any form takes longer than all else that happens to an ask on its way.
+    What FastAPI does for routes of any form is work that every ask, and all that wait behind it, would pay.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
