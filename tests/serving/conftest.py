@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -142,13 +143,23 @@ def local(gallery, limits=NO_LIMITS, **more):
         yield one
 
 
+def free_port():
+    """A port that nobody listens at, and that no connection will get for its other end meanwhile.
+
+    The system gives those out from 32768 on, and a server takes seconds to start.
+    """
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+        with contextlib.suppress(OSError), socket.socket() as one:
+            one.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("a hundred ports are all taken")
+
+
 class Served:
     """`vasari serve` in a process of its own."""
 
     def __init__(self, run, *options):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         code = "from vasari.cli.main import main; main()"
         command = [
@@ -181,7 +192,7 @@ class Served:
 
     def stop(self):
         self.process.terminate()
-        return self.process.wait(30)
+        return self.process.wait(120)  # a worker that still imports torch does so to the end
 
 
 @pytest.fixture

@@ -270,6 +270,18 @@ def test_a_database_that_is_gone_is_no_defect_of_ours(client, embedded, monkeypa
     assert "10.0.0.7" not in answer.text
 
 
+def test_a_gallery_can_be_watched_while_its_database_is_gone(client, embedded, monkeypatch):
+    def gone(self):
+        raise OperationalError("SELECT", {}, Exception("gone"))
+
+    assert client.post("/v1/recommend", json={"likes": ["w001"]}).status_code == 200
+    monkeypatch.setattr(type(embedded.store), "newest", gone)
+    is_problem(client.get("/v1/works"), 503)
+    page = client.get("/metrics").text
+    assert 'vasari_works{state="all"} 72.0' in page
+    assert 'vasari_request_seconds_count{method="GET",route="/v1/works",status="503"} 1.0' in page
+
+
 def test_readiness_fails_without_the_store(client, embedded, monkeypatch):
     monkeypatch.setattr(type(embedded.store), "reachable", lambda self: False)
     is_problem(client.get("/health/ready"), 503)

@@ -49,6 +49,17 @@ def test_a_flush_waits_for_what_another_thread_is_writing(store):
     log.close()
 
 
+def test_a_store_that_stands_still_does_not_keep_the_gallery_from_stopping(store, monkeypatch, caplog):
+    monkeypatch.setattr(exposures, "PATIENCE", 0.1)
+    store.go_on.clear()
+    log = ExposureLog(store)
+    log.add("ann", ANSWER)
+    log.close()
+    assert "not written" in caplog.text
+    assert store.kept == []
+    store.go_on.set()
+
+
 def test_a_store_that_is_gone_for_a_while_loses_nothing(store):
     store.fails = OperationalError("INSERT", {}, Exception("gone"))
     log = ExposureLog(store)

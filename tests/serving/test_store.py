@@ -1,6 +1,9 @@
 """The store: atomic, once per key, in the order of commits, alike in SQLite and PostgreSQL."""
 
+import os
+import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from operator import itemgetter
@@ -11,7 +14,8 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import OperationalError
 
 from vasari.core.errors import UsageError
-from vasari.serving.asks import Conflict
+from vasari.serving import turns
+from vasari.serving.asks import Busy, Conflict
 from vasari.serving.store import engine
 from vasari.serving.store.engine import connect, reading
 from vasari.serving.store.keys import any_keys, holder, new_key, revoke_key
@@ -39,6 +43,36 @@ def test_nobody_waits_for_ever_for_another_writer(database, monkeypatch):
     store.record("ann", "b", "like", 1.0, None)
     assert [event.item_id for event in store.events_after(0)] == ["b"]
     store.close()
+
+
+def test_nobody_waits_for_ever_for_a_postgresql_that_stands_still(postgres):
+    name = f"t{time.time_ns()}"
+    postgres.psql(f"CREATE DATABASE {name};")
+    store = Store(postgres.get_uri(name))
+    store.engine.dispose()
+    store.engine = connect(postgres.get_uri(name), patience=0.5)
+    with store.engine.connect() as connection:
+        pid = connection.execute(text("SELECT pg_backend_pid()")).scalar()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            started = time.monotonic()
+            with pytest.raises(OperationalError, match="no answer"):
+                connection.execute(text("SELECT 1"))
+            assert time.monotonic() - started < 10
+        finally:
+            os.kill(pid, signal.SIGCONT)
+    store.record("u", "a", "like", 1.0, None)  # over a new connection
+    with store.engine.connect() as connection, pytest.raises(OperationalError, match="no answer"):
+        connection.execute(text("SELECT pg_sleep(5)"))
+    store.close()
+
+
+def test_threads_do_not_wait_for_ever_for_one_that_writes(store, monkeypatch):
+    monkeypatch.setattr(turns, "SECONDS", 0.1)
+    with store._writing(), pytest.raises(Busy):
+        store.record("u", "a", "like", 1.0, None)
+    store.record("u", "b", "like", 1.0, None)
+    assert [event.item_id for event in store.events_after(0)] == ["b"]
 
 
 def test_opening_again_migrates_nothing_and_keeps_everything(database):

@@ -26,6 +26,10 @@ class Conflict(VasariError, RuntimeError):  # noqa: N818  # as above
     """The state of the gallery forbids it: the original is sold, the id taken, the key used otherwise."""
 
 
+class Busy(VasariError, RuntimeError):  # noqa: N818  # as above
+    """More waits than can be answered soon; ask again in a moment."""
+
+
 @dataclass(frozen=True)
 class Ask:
     """For whom, and how, a wall is to be hung.

@@ -8,14 +8,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-from vasari.core.errors import VasariError
+from vasari.serving.asks import Busy
 
 Q = TypeVar("Q")
 A = TypeVar("A")
-
-
-class Busy(VasariError, RuntimeError):  # noqa: N818  # what the gallery says of itself
-    """More waits than can be answered soon; ask again in a moment."""
 
 
 class Batcher(Generic[Q, A]):

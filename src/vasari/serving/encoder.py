@@ -15,7 +15,7 @@ from vasari.core.errors import UsageError
 from vasari.features.decode import FORMATS, BadImageError, check_size, quiet_pillow
 from vasari.features.extractor import Extractor
 from vasari.features.fingerprint import Fingerprint
-from vasari.serving.batching import Busy
+from vasari.serving.asks import Busy
 
 FloatArray = npt.NDArray[np.float32]
 

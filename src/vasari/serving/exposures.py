@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 Rates = npt.NDArray[np.float64]
 
 FLUSH = 1.0  # seconds between two writes of what was shown
+PATIENCE = 15.0  # seconds for the last write: longer than the store waits for another writer
 HELD = 20_000  # answers held in memory at most, should the store be slow
 PERMUTATIONS = 9_999
 BATCH = 500  # resamples in memory at a time
@@ -110,9 +111,11 @@ class ExposureLog:
                 raise
 
     def close(self) -> None:
-        """Write what waits, and stop."""
+        """Write what waits, and stop; a store that does not answer for `PATIENCE` is given up."""
         self._closing.set()
-        self._thread.join()
+        self._thread.join(PATIENCE)
+        if self._thread.is_alive():
+            logger.warning("the store does not answer: what was shown last is not written")
 
     def _run(self) -> None:
         closing = False

@@ -385,9 +385,16 @@ class Gallery:
         return compare_variants(self.store)
 
     def counts(self) -> tuple[int, int]:
-        """How many works there are, all and those that can be had."""
-        shelf = self._live.catch_up().shelf
+        """How many works there are, all and those that can be had, as of the last answer.
+
+        That, like `ages`, is told without the store: whoever watches a gallery does so while it is gone, too.
+        """
+        shelf = self._live.state.shelf
         return len(shelf), int(shelf.available.sum())
+
+    def ages(self) -> dict[str, float]:
+        """Seconds since each model was written."""
+        return {name: one.info(0).age_seconds for name, one in self._live.state.snapshots.items()}
 
     def ready(self) -> bool:
         """Whether the store can be reached, so that answers are up to date."""

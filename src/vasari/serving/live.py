@@ -14,6 +14,7 @@ from vasari.serving.asks import NotFound
 from vasari.serving.shelf import NewWork, Shelf
 from vasari.serving.snapshot import Snapshot
 from vasari.serving.store.store import ADDED, CHANGED, SWAP, Event, Store, StoredWork
+from vasari.serving.turns import turn
 from vasari.serving.visitors import Visitors, taken_rows
 
 AT_ONCE = 20_000  # events in memory at a time
@@ -81,8 +82,14 @@ class Live:
         self._lock = threading.Lock()
 
     def catch_up(self) -> State:
-        """The state with everything that was committed before this call."""
-        with self._lock:
+        """The state with everything that was committed before this call.
+
+        Raises
+        ------
+        Busy
+            Somebody else waits for the store, and has for long.
+        """
+        with turn(self._lock):
             # Asked before every batch of answers, and mostly in vain: so the short question comes first.
             while self.store.newest() > self._last:
                 events = self.store.events_after(self._last, AT_ONCE)

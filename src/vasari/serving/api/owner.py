@@ -71,8 +71,8 @@ def ready(gallery: TheGallery) -> Any:
 
 
 @watched.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-def metrics(request: Request) -> Response:
-    """Metrics for Prometheus."""
+async def metrics(request: Request) -> Response:
+    """Metrics for Prometheus; async as `live` is."""
     return Response(request.app.state.metrics.page(), media_type=request.app.state.metrics.content_type)
 
 

@@ -14,8 +14,7 @@ from starlette.responses import Response
 
 from vasari.core.errors import DataError, NotFoundError, UsageError, VasariError
 from vasari.features.decode import BadImageError
-from vasari.serving.asks import Conflict
-from vasari.serving.batching import Busy
+from vasari.serving.asks import Busy, Conflict
 
 logger = logging.getLogger("vasari.serving")
 

@@ -33,8 +33,7 @@ from vasari.serving.api.schemas import (
     UserPath,
     answer_json,
 )
-from vasari.serving.asks import Answer, Ask
-from vasari.serving.batching import Busy
+from vasari.serving.asks import Answer, Ask, Busy
 from vasari.serving.encoder import admit
 from vasari.serving.filters import Filters
 from vasari.serving.gallery import Gallery

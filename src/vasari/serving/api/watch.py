@@ -69,8 +69,8 @@ class Metrics:
 
     def page(self) -> bytes:
         """Everything, in Prometheus' text format."""
-        for model in self._gallery.models():
-            self._age.labels(model.name).set(model.age_seconds)
+        for name, seconds in self._gallery.ages().items():
+            self._age.labels(name).set(seconds)
         total, available = self._gallery.counts()
         self._works.labels("all").set(total)
         self._works.labels("available").set(available)

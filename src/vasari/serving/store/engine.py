@@ -14,11 +14,19 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from vasari.core.errors import UsageError
 
 WAIT = 10  # seconds for another writer
+ANSWER = 15.0  # seconds for an answer of PostgreSQL, which may itself have waited for another writer
 _WRITER = 7_218_245_112  # PostgreSQL's advisory lock of writers
 
 
-def connect(url: str) -> Engine:
-    """An engine for ``sqlite:///FILE`` or ``postgresql+psycopg://...``; ``postgresql://`` means psycopg, too.
+def connect(url: str, patience: float = ANSWER) -> Engine:
+    """An engine for ``sqlite:///FILE`` or ``postgresql://...``, whose driver is psycopg.
+
+    Parameters
+    ----------
+    url
+        As SQLAlchemy writes it.
+    patience
+        Seconds that PostgreSQL has for one answer.
 
     Raises
     ------
@@ -34,12 +42,14 @@ def connect(url: str) -> Engine:
         lite = parsed.get_backend_name() == "sqlite"
         arguments = {"connect_args": {"check_same_thread": False, "timeout": WAIT}} if lite else {}
         engine = create_engine(parsed, pool_size=8, max_overflow=16, pool_pre_ping=not lite, **arguments)
+        if not lite:
+            _be_patient(engine, patience)
     except ArgumentError:
         raise UsageError("the database must be a URL such as sqlite:///gallery.db") from None
     except (NoSuchModuleError, ImportError) as error:
         raise UsageError(f"the driver of this database is not installed: {error}") from None
-    event.listen(engine, "connect", _prepare if lite else _be_patient)
     if lite:
+        event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
     return engine
 
@@ -132,10 +142,17 @@ def _prepare(connection: Any, _: Any) -> None:
         connection.execute(f"PRAGMA {setting}").close()
 
 
-def _be_patient(connection: Any, _: Any) -> None:
-    with connection.cursor() as cursor:  # as long as with SQLite, not for ever
-        cursor.execute(f"SET lock_timeout = '{WAIT}s'")
-    connection.commit()
+def _be_patient(engine: Engine, patience: float) -> None:
+    """Let PostgreSQL wait for another writer as long as SQLite does, and us for PostgreSQL, not for ever."""
+    from vasari.serving.store.postgres import PatientConnection  # its driver is an extra
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, arguments: Any, settings: Any) -> Any:
+        connection = PatientConnection.connect(*arguments, **{"connect_timeout": WAIT} | settings)
+        connection.patience = patience
+        connection.execute(f"SET lock_timeout = '{WAIT}s'")
+        connection.commit()
+        return connection
 
 
 def _begin(connection: Connection) -> None:

@@ -22,6 +22,7 @@ from vasari.serving.asks import Conflict
 from vasari.serving.store import engine as engines
 from vasari.serving.store.migrate import migrate
 from vasari.serving.store.tables import events, exposures, idempotency, sales, works
+from vasari.serving.turns import turn
 
 LIKE, DISLIKE, VIEW, TAKE_BACK = "like", "dislike", "view", "take_back"
 SALE, ADDED, CHANGED, SWAP = "sale", "added", "changed", "swap"
@@ -82,8 +83,8 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
+        migrate(url)
         self.engine = engines.connect(url)
-        migrate(self.engine)
         self._newest = engines.Watch(self.engine, "SELECT max(id) FROM events")
         self._one_writer = threading.Lock()  # threads of this process queue here, not in the database
 
@@ -106,7 +107,7 @@ class Store:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with self._one_writer, engines.writing(self.engine) as connection:
+        with turn(self._one_writer), engines.writing(self.engine) as connection:
             yield connection
 
     def once(
