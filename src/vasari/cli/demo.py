@@ -52,6 +52,9 @@ def demo(
     serving = not json_output if serving is None else serving
     if serving:
         need_extra()  # before the minutes that the rest takes
+        from vasari.serving.serve import check_address
+
+        check_address("127.0.0.1", port)
     from vasari import synthetic
     from vasari.cli.evaluation import show
     from vasari.evaluation.evaluate import evaluate
@@ -94,6 +97,8 @@ def demo(
     show(found, report, json_output, seconds=round(time.perf_counter() - started, 1), out=str(out))
     if serving:
         serve(out, port=port)
+    elif not json_output:
+        say(f"see the gallery with: vasari serve {out}")
 
 
 def _rivals(models: str) -> dict[str, Recommender[Any]]:

@@ -58,8 +58,7 @@ def serve(
         rate=rate,
         origins=tuple(allow_origin or ()),
     )
-    say(f"serving {run} on http://{host}:{port} (stop with Ctrl-C)")
-    listen(options)
+    listen(options, lambda: say(f"serving {run} on http://{host}:{port} (stop with Ctrl-C)"))
 
 
 def key(

@@ -33,6 +33,7 @@ Rates = npt.NDArray[np.float64]
 
 FLUSH = 1.0  # seconds between two writes of what was shown
 PATIENCE = 15.0  # seconds for the last write: longer than the store waits for another writer
+COLD = 10_000  # visitors remembered of whom nothing was known: most of them never come back
 HELD = 20_000  # answers held in memory at most, should the store be slow
 PERMUTATIONS = 9_999
 BATCH = 500  # resamples in memory at a time
@@ -133,7 +134,7 @@ class Shown:
 
     works: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
-    cold: dict[str, int] = field(default_factory=dict)  # user to when, most recent last
+    cold: dict[str, int] = field(default_factory=dict)  # user to when, the latest `COLD`, most recent last
     _last: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -148,6 +149,8 @@ class Shown:
                     self.cold.pop(one.user_id, None)
                     if one.cold:
                         self.cold[one.user_id] = one.at
+                        if len(self.cold) > COLD:
+                            del self.cold[next(iter(self.cold))]
 
 
 @dataclass(frozen=True)

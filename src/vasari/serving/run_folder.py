@@ -63,6 +63,8 @@ class RunFolder:
         """
         root = recover_folder(Path(root))
         if not root.is_dir():
+            if root.exists():
+                raise NotFoundError(f"{root} is a file; name the folder of a run")
             raise NotFoundError(f"{root} does not exist; make a run with: vasari demo --out {root}")
         models = {root.name: root} if is_model(root) else {}
         models |= {one.name: one for one in sorted(root.iterdir()) if is_model(one)}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import logging
 import os
 import signal
+import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -18,6 +20,7 @@ from fastapi import FastAPI
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from vasari.core.errors import UsageError
 from vasari.core.machine import usable_cores
 from vasari.serving.api.app import create_app
 from vasari.serving.api.guard import Limits
@@ -137,8 +140,41 @@ def worker_app() -> FastAPI:
 _TOLD = "VASARI_SERVE_OPTIONS"
 
 
-def serve(options: Options) -> None:
-    """Serve until told to stop (SIGTERM or SIGINT); requests under way are finished first."""
+def check_address(host: str, port: int) -> None:
+    """See whether a server could listen at an address.
+
+    Raises
+    ------
+    UsageError
+        It could not: the port is taken, not for this user, or the address not of this machine.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+    except OSError as error:
+        elsewhere = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+        cure = "pass another --host" if elsewhere else "pass another --port"
+        raise UsageError(f"cannot listen at {host} port {port} ({error.strerror}); {cure}") from None
+
+
+def serve(options: Options, started: Callable[[], None]) -> None:
+    """Serve until told to stop (SIGTERM or SIGINT); requests under way are finished first.
+
+    Parameters
+    ----------
+    started
+        Called when all that may be wrong with a run has been looked at, and just before it is served.
+
+    Raises
+    ------
+    UsageError
+        Nobody can listen at the address.
+    """
+    check_address(options.host, options.port)
     settings: dict[str, Any] = {
         "host": options.host,
         "port": options.port,
@@ -155,8 +191,11 @@ def serve(options: Options) -> None:
     # uvicorn stops tidily, then raises the signal anew for whoever had been listening before.
     signal.signal(signal.SIGTERM, lambda *_: None)
     if options.workers == 1:
-        uvicorn.run(open_app(options), **settings)
+        app = open_app(options)
+        started()
+        uvicorn.run(app, **settings)
         return
+    started()
     os.environ[_TOLD] = json.dumps(asdict(options))
     uvicorn.run("vasari.serving.serve:worker_app", factory=True, workers=options.workers, **settings)
 

@@ -30,6 +30,10 @@ def like(page, place):
 
 def settle(page):
     """Wait until the works have found their new places."""
+    page.evaluate(
+        "async () => { while (document.documentElement.matches(':active-view-transition'))"
+        " await new Promise(requestAnimationFrame); }"
+    )
     page.evaluate("Promise.all(document.getAnimations().map((one) => one.finished.catch(() => null)))")
 
 
@@ -123,6 +127,102 @@ def test_tap_on_a_telephone(visit):
     sync.expect(page.locator(f"#hung [data-item='{unwanted}']")).to_have_count(0)
 
 
+@pytest.mark.parametrize(("width", "touch"), [(1440, False), (360, True)])
+def test_a_like_leaves_the_visitor_where_they_are(visit, width, touch):
+    page = visit(width=width, touch=touch)
+    page.evaluate("scrollTo(0, 700)")
+    for _ in range(3):
+        before = page.evaluate("scrollY")
+        chosen_before = len(chosen(page))
+        at = page.evaluate(
+            "[...document.querySelectorAll('#hung .liking')].map((one) => one.getBoundingClientRect())"
+            ".filter(({ top }) => top > 150).map(({ left, top }) => [left + 30, top + 30])[0]"
+        )
+        (page.touchscreen.tap if touch else page.mouse.click)(*at)
+        sync.expect(page.locator("#chosen .piece")).to_have_count(chosen_before + 1)
+        settle(page)
+        assert page.evaluate("scrollY") == before
+
+
+def focused(page):
+    """The id, or the item, of what has the focus."""
+    return page.evaluate(
+        "((here) => here.id || (here.closest('.piece') || here).dataset.item)(document.activeElement)"
+    )
+
+
+def test_what_is_hidden_can_be_shown_again(visit, gallery):
+    page = visit()
+    unwanted, following = hung(page)[1:3]
+    page.locator("#hung .ask-why").nth(1).focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Not for me").focus()
+    page.keyboard.press("Enter")
+    sync.expect(page.locator(f"#hung [data-item='{unwanted}']")).to_have_count(0)
+    settle(page)
+    assert focused(page) in hung(page)
+    title = gallery.work(unwanted).title
+    sync.expect(page.get_by_role("alert")).to_contain_text(title)
+    assert page.locator(".refused a").all_inner_texts() == [title]
+    page.get_by_role("button", name="Show it again").click()
+    sync.expect(page.locator(f"#hung [data-item='{unwanted}']")).to_have_count(1)
+    assert page.locator(".refused").count() == 0
+    assert following in hung(page)
+    assert page.url.endswith("/")
+
+
+def test_what_one_thinks_of_a_work_is_said_and_keeps_the_focus(visit):
+    page = visit("/work?id=w01")
+    for name, said in (
+        ("I like it", "is on your wall"),
+        ("On your wall", "is not on"),
+        ("Not for me", "is hidden"),
+    ):
+        button = page.get_by_role("button", name=name)
+        button.focus()
+        held = focused(page)
+        page.keyboard.press("Enter")
+        sync.expect(page.locator("#said")).to_contain_text(said)
+        settle(page)
+        assert focused(page) == held != ""
+
+
+def test_escape_leaves_the_filters_for_what_opened_them(visit):
+    page = visit()
+    page.locator("details.filters summary").click()
+    page.get_by_label("Price to").focus()
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.matches('details.filters:not([open]) summary')")
+
+
+def test_the_strip_hides_nothing_that_has_the_focus(visit):
+    page = visit(reduced_motion="reduce")
+    like(page, 0)
+    page.locator("#hung .liking").nth(20).focus()
+    for _ in range(24):
+        page.keyboard.press("Shift+Tab")
+        top = "document.activeElement.getBoundingClientRect().top"
+        strip = "document.querySelector('#chosen').getBoundingClientRect().bottom"
+        inside = "document.activeElement.closest('#hung') !== null"
+        assert page.evaluate(f"!({inside}) || {top} >= {strip}")
+
+
+def test_on_a_telephone_the_reason_does_not_cover_its_work(visit):
+    page = visit(width=360, height=740, touch=True)
+    like(page, 0)
+    settle(page)
+    # The work whose caption is nearest to the lower end of the screen.
+    place = page.evaluate(
+        "[...document.querySelectorAll('#hung .piece')]"
+        ".findLastIndex((one) => one.getBoundingClientRect().bottom < innerHeight)"
+    )
+    page.locator("#hung .ask-why").nth(place).tap()
+    sync.expect(page.locator("#reason.pinned")).to_be_visible()
+    lowest = page.locator("#hung .piece").nth(place).evaluate("one => one.getBoundingClientRect().bottom")
+    assert lowest <= page.locator("#reason").evaluate("one => one.getBoundingClientRect().top")
+    assert page.locator("#threads path").count() == 1
+
+
 def test_filters_keep_their_word(visit, gallery):
     page = visit()
     page.locator("details.filters summary").click()
@@ -178,6 +278,20 @@ def test_more_works(visit):
     settle(page)
     works = hung(page)
     assert len(works) == len(set(works)) == 60
+
+
+def test_more_works_by_keyboard_go_on_behind_those_that_hung(visit):
+    page = visit("/?sold=1")
+    page.get_by_role("button", name="More works").focus()
+    page.keyboard.press("Enter")
+    sync.expect(page.locator("#hung .piece")).to_have_count(60)
+    settle(page)
+    assert focused(page) == hung(page)[30]
+    assert page.url.endswith("show=60")
+    like(page, 0)  # and the wall stays as long
+    settle(page)
+    assert len(hung(page)) == 60
+    assert page.url.endswith("show=60")
 
 
 def test_like_from_a_work_s_own_page(visit, gallery):

@@ -9,6 +9,7 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
+from sqlalchemy.exc import OperationalError
 
 from vasari.data.dataset import Dataset
 from vasari.serving.api.app import create_app
@@ -48,6 +49,75 @@ def test_a_wall_without_script(client):
 def test_a_dislike_stays_away(client):
     wanted = items(client.get("/").text)[0]
     assert wanted not in items(client.post("/taste", data={"dislike": wanted}, headers=HERE).text)
+
+
+def test_who_has_only_looked_is_a_cold_visitor(client, gallery):
+    client.get("/")
+    seen = gallery.overview().cold_visitors
+    assert len(seen) == 1
+    client.get("/")
+    assert gallery.overview().cold_visitors == seen  # the same visitor again
+    client.post("/taste", data={"like": "w02"}, headers=HERE)
+    assert gallery.overview().cold_visitors == ()
+
+
+def test_a_wall_that_cannot_grow_offers_no_more(client, gallery):
+    everything = len(items(client.get("/?show=240&sold=1").text))
+    assert 'name="more"' in client.get(f"/?show={everything - 1}&sold=1").text
+    assert 'name="more"' not in client.get(f"/?show={everything}&sold=1").text
+
+
+def test_an_empty_wall_says_why(client, gallery):
+    assert "No work fits" in client.get("/?to.price=1").text
+    for work in gallery.browse(limit=500).works:
+        client.post("/taste", data={"like": work.item_id}, headers=HERE)
+    text = client.get("/").text
+    assert items(text) == []
+    assert "everything that can be had" in text
+    assert "No work fits" not in text
+
+
+def test_a_work_s_cluster_is_shown_also_where_all_of_it_is_alike(client, gallery):
+    shown = 0
+    for work in gallery.browse(limit=500).works:
+        nearest = gallery.cluster_neighbours(work.item_id, 24)
+        text = client.get("/work", params={"id": work.item_id}).text
+        assert ("same corner" in text) == bool(nearest), work.item_id
+        shown += bool(nearest)
+    assert shown > 20
+
+
+def test_text_is_sent_small(client):
+    for path in ("/", re.search(r'href="(/page/gallery.css[^"]+)"', client.get("/").text)[1]):
+        small = client.get(path, headers={"Accept-Encoding": "gzip, br"})
+        plain = client.get(path, headers={"Accept-Encoding": "identity"})
+        assert small.headers["content-encoding"] == "gzip"
+        assert int(small.headers["content-length"]) < int(plain.headers["content-length"]) / 3
+        assert "Accept-Encoding" in small.headers["vary"]
+        assert "content-encoding" not in plain.headers
+        assert small.text[:500] == plain.text[:500]
+
+
+def test_where_nothing_is_browsers_get_a_page_and_programs_a_problem(client):
+    page = client.get("/nowhere", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert page.status_code == 404
+    assert "<h1>Nothing hangs here</h1>" in page.text
+    for path, accept in (("/nowhere", "*/*"), ("/v1/nowhere", "text/html")):
+        answer = client.get(path, headers={"Accept": accept})
+        assert answer.status_code == 404
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_visitor_is_told_that_the_database_is_gone(client, gallery, monkeypatch):
+    def gone(self):
+        raise OperationalError("SELECT", {}, Exception("no connection to 10.0.0.7"))
+
+    monkeypatch.setattr(type(gallery.store), "newest", gone)
+    answer = client.get("/")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+    assert "<h1>One moment, please</h1>" in answer.text
+    assert "10.0.0.7" not in answer.text
 
 
 def test_visitors_are_strangers_to_each_other(client, gallery):
@@ -107,7 +177,7 @@ def test_titles_are_text(client, gallery):
         text = client.get(path).text
         assert "<script>window.hacked" not in text
         assert "onerror='" not in text
-        assert "49" not in re.findall(r"<h1>.*?</h1>", text, re.S)[0]
+        assert "49" not in re.findall(r"<h1[^>]*>.*?</h1>", text, re.S)[0]
 
 
 CANNOT_BE_SHOWN = (

@@ -80,8 +80,8 @@ def test_the_panel_offers_what_there_is_to_choose():
         columns, Wish(conditions=(Condition("style", ("sea",)), Condition("price", (), 200.0, None)))
     )
     assert [one.column for one in panel.choices] == ["style", "artist", "framed"]
-    assert panel.choices[0] == Choice("style", "Style", ("rain", "sea"), "sea")
-    assert panel.choices[2].values == ("false", "true")
+    assert panel.choices[0] == Choice("style", "Style", (("rain", "rain"), ("sea", "sea")), "sea")
+    assert panel.choices[2].values == (("false", "no"), ("true", "yes"))
     assert panel.ranges == (Range("price", "Price", 100, 900, (200.0, None)),)
 
 

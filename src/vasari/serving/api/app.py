@@ -64,9 +64,9 @@ def create_app(gallery: Gallery, limits: Limits | None = None, origins: Sequence
     for router in (walls.asked, walls.router, works.router, people.router, owner.router, owner.watched):
         app.include_router(router)
     if find_spec("vasari.serving.page") is not None:
-        from vasari.serving.page.routes import page_routes
+        from vasari.serving.page.routes import install
 
-        app.include_router(page_routes(gallery))
+        install(app, gallery)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the document
     return app
 

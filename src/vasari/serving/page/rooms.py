@@ -33,8 +33,8 @@ class WorkView:
     latest
         The work that the visitor chose last, this one aside; None if there is none.
     similar, by_artist, cluster
-        Works that can be had: like it, by its artist, and the nearest of its visual cluster that are not like
-        it.
+        Works that can be had: like it, by its artist, and the nearest of its visual cluster, those that are
+        not among the similar ones first.
     """
 
     work: Shown
@@ -44,6 +44,13 @@ class WorkView:
     similar: Sequence[Shown]
     by_artist: Sequence[Shown]
     cluster: Sequence[Shown]
+
+    @property
+    def said(self) -> str:
+        """How the visitor stands to it, for those who do not see it."""
+        if self.disliked:
+            return f"{self.work.title} is hidden from your walls."
+        return f"{self.work.title} is {'on' if self.work.liked else 'not on'} your wall."
 
 
 def work_view(gallery: Gallery, thumbnails: Thumbnails, item_id: str, user_id: str | None) -> WorkView:
@@ -68,7 +75,8 @@ def work_view(gallery: Gallery, thumbnails: Thumbnails, item_id: str, user_id: s
         reasons = gallery.explain(ask, item_id)
         spoken = [(shown[one.item_id], one) for one in speakers(reasons, titles)]
     similar = [hung.item_id for hung in gallery.similar(item_id, BESIDE).works]
-    cluster = [one for one in gallery.cluster_neighbours(item_id, 2 * BESIDE) if one.item_id not in similar]
+    # Where a cluster is small, its nearest works are just those that are alike: they come last.
+    cluster = sorted(gallery.cluster_neighbours(item_id, 2 * BESIDE), key=lambda one: one.item_id in similar)
     by_artist = [one for one in gallery.of_artist(work.artist_id) if one.available] if work.artist_id else []
     return WorkView(
         shower.one(work),

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias, cast
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
+from sqlalchemy.exc import OperationalError, TimeoutError
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 
 from vasari.core.errors import NotFoundError, UsageError, VasariError
 from vasari.features.decode import BadImageError
+from vasari.serving.api.problems import RETRY_AFTER
+from vasari.serving.asks import Busy
 from vasari.serving.page.owner import admit, experiment_view, map_points, owner_view
 from vasari.serving.page.photographs import MOST_BYTES, Photograph, read_photograph
 from vasari.serving.page.rendering import FOREVER, Renderer, static_file
@@ -28,9 +34,12 @@ from vasari.serving.page.wishes import Fields, Wish
 if TYPE_CHECKING:
     from vasari.serving.gallery import Gallery
 
+logger = logging.getLogger("vasari.serving")
+
 Id: TypeAlias = Annotated[str, Query(alias="id")]
 
 PLACES = (("/", "Wall"), ("/walk", "Walk"), ("/beside", "Two models"), ("/owner", "Owner"))
+NOWHERE = "This gallery has no such room, work or artist."
 _SEEDS = 1_000_000  # different walks
 _FIELDS = 200  # fields of a form
 
@@ -66,58 +75,66 @@ async def posted(request: Request) -> Posted:
     return Posted(form, await run_in_threadpool(read_photograph, data))
 
 
-def page_routes(gallery: Gallery) -> APIRouter:
-    """All pages of a gallery.
+def install(app: FastAPI, gallery: Gallery) -> None:
+    """Add the pages of a gallery to its app.
 
-    Parameters
-    ----------
-    gallery
-        What is shown. Smaller copies of its pictures are kept in its folder, under ``thumbnails``.
+    Smaller copies of its pictures are kept in its folder, under ``thumbnails``.
     """
-    thumbnails = Thumbnails(gallery.folder / "thumbnails")
     renderer = Renderer(gallery.name, PLACES, gallery.simulated or "")
+    app.include_router(_routes(gallery, renderer))
+    in_json = app.exception_handlers[HTTPException]
+
+    def nowhere(request: Request, error: Exception) -> Any:
+        path, wanted = request.url.path, request.headers.get("accept", "")
+        missing = isinstance(error, HTTPException) and error.status_code == 404
+        if missing and "text/html" in wanted and not path.startswith("/v1/"):
+            return renderer.message(request, 404, NOWHERE)
+        return in_json(request, error)
+
+    app.add_exception_handler(HTTPException, nowhere)
+
+
+def _routes(gallery: Gallery, renderer: Renderer) -> APIRouter:
+    thumbnails = Thumbnails(gallery.folder / "thumbnails")
     router = APIRouter(route_class=_speaking(renderer), include_in_schema=False)
 
-    def show_wall(
-        request: Request, fields: Fields, user_id: str | None, photograph: Photograph | None
-    ) -> Response:
+    def show_wall(request: Request, fields: Fields, photograph: Photograph | None, user_id: str) -> Response:
         wish = Wish.read(fields)
-        view = wall(gallery, thumbnails, wish, user_id, photograph)
+        just_refused = fields.get("dislike") or fields.get("refused")
+        view = wall(gallery, thumbnails, wish, user_id, photograph, just_refused)
         response = renderer.page(
             request, "wall.html.j2", {"title": gallery.name, "view": view, "said": view.said}
         )
         if "HX-Request" in request.headers:
             response.headers["HX-Replace-Url"] = "false" if photograph else wish.address
+        # Before the first click, since two quick ones would make two visitors.
+        remember(response, user_id, request)
         return response
 
     @router.get("/")
     def show(request: Request) -> Response:
-        user_id = visitor(request)
-        response = show_wall(request, request.query_params, user_id, None)
-        if user_id is None:  # before the first click: two quick ones would make two visitors
-            remember(response, new_visitor(), request)
-        return response
+        return show_wall(request, request.query_params, None, visitor(request) or new_visitor())
 
     @router.post("/")
     def show_with_photograph(request: Request, form: Annotated[Posted, Depends(posted)]) -> Response:
-        return show_wall(request, form.fields, visitor(request), form.photograph)
+        return show_wall(request, form.fields, form.photograph, visitor(request) or new_visitor())
 
     @router.post("/taste")
     def taste(request: Request, form: Annotated[Posted, Depends(posted)]) -> Response:
         user_id = visitor(request) or new_visitor()
         _record(gallery, user_id, form.fields)
-        response = (
-            show_wall(request, form.fields, user_id, form.photograph)
-            if form.photograph
-            else RedirectResponse(_back(form.fields), 303)
-        )
+        if form.photograph:
+            return show_wall(request, form.fields, form.photograph, user_id)
+        response = RedirectResponse(_back(form.fields), 303)
         remember(response, user_id, request)
         return response
 
     @router.get("/work")
     def work(request: Request, item_id: Id) -> Response:
         view = work_view(gallery, thumbnails, item_id, visitor(request))
-        return renderer.page(request, "work.html.j2", {"title": view.work.title, "view": view})
+        return renderer.page(
+            request, "work.html.j2", {"title": view.work.title, "view": view, "said": view.said}
+        )
 
     @router.get("/artist")
     def artist(request: Request, artist_id: Id) -> Response:
@@ -179,8 +196,8 @@ def page_routes(gallery: Gallery) -> APIRouter:
         return FileResponse(made, media_type=f"image/{format_}", headers=headers)
 
     @router.get("/page/{name}")
-    def static(name: str) -> Response:
-        return static_file(name).response()
+    def static(request: Request, name: str) -> Response:
+        return static_file(name).response(request)
 
     return router
 
@@ -200,8 +217,12 @@ def _record(gallery: Gallery, user_id: str, fields: Fields) -> None:
 def _back(fields: Fields) -> str:
     """Where the visitor was: the page named by the form, if it is one of ours, or the wall."""
     here = str(fields.get("next") or "")
-    ours = here.startswith("/") and not here.startswith(("//", "/\\")) and here.isprintable()
-    return here if ours else Wish.read(fields).address
+    if here.startswith("/") and not here.startswith(("//", "/\\")) and here.isprintable():
+        return here
+    wall = Wish.read(fields).address
+    if refused := fields.get("dislike"):  # so that the wall can offer to take that back
+        wall += ("&" if "?" in wall else "?") + urlencode({"refused": str(refused)})
+    return wall
 
 
 def _ask_for_key(renderer: Renderer, request: Request) -> Response:
@@ -230,6 +251,11 @@ def _speaking(renderer: Renderer) -> type[APIRoute]:
             async def handle(request: Request) -> Response:
                 try:
                     return await plain(request)
+                except (Busy, OperationalError, TimeoutError) as error:
+                    logger.error("no page: %s", error)
+                    busy = renderer.message(request, 503, "The gallery is very busy; please come back soon.")
+                    busy.headers["Retry-After"] = RETRY_AFTER
+                    return busy
                 except RequestValidationError:
                     return renderer.message(request, 400, "Something is missing from this address.")
                 except VasariError as error:
@@ -237,6 +263,8 @@ def _speaking(renderer: Renderer) -> type[APIRoute]:
                     if status is None:
                         raise
                     text = f"The picture {error}." if isinstance(error, BadImageError) else f"{error}."
+                    if isinstance(error, NotFoundError):
+                        text = NOWHERE
                     return renderer.message(request, status, text[:1].upper() + text[1:])
 
             return handle

@@ -37,6 +37,10 @@ class WallView:
         The filters one can set.
     more
         How many works a longer wall would show; None if there are no more.
+    refused
+        Works that the visitor does not want to see, latest first.
+    just_refused
+        The one of them that the visitor has just said so of.
     """
 
     wish: Wish
@@ -45,6 +49,8 @@ class WallView:
     photograph: Photograph | None
     panel: Panel
     more: int | None
+    refused: Sequence[Shown]
+    just_refused: Shown | None
 
     @property
     def said(self) -> str:
@@ -55,16 +61,21 @@ class WallView:
 
 
 def wall(
-    gallery: Gallery, thumbnails: Thumbnails, wish: Wish, user_id: str | None, photograph: Photograph | None
+    gallery: Gallery,
+    thumbnails: Thumbnails,
+    wish: Wish,
+    user_id: str,
+    photograph: Photograph | None,
+    just_refused: str | None,
 ) -> WallView:
-    """Hang the wall of a visitor.
+    """Hang the wall of a visitor, who may just have refused a work.
 
     Raises
     ------
     UsageError
         The wish cannot be put to this gallery.
     """
-    liked = gallery.profile(user_id) if user_id else []
+    liked = gallery.profile(user_id)
     known = bool(liked) or photograph is not None
     ask = wish.ask(user_id, known, (photograph.image,) if photograph else ())
     answer = gallery.recommend(ask)
@@ -82,12 +93,15 @@ def wall(
         )
         for work in gallery.works(ids)
     ]
-    longer = wish.more()
+    longer = wish.more() if len(works) == wish.show < gallery.browse(0, 1, ask.filters).total else None
+    refused = shower.all(gallery.works(reversed(gallery.dislikes(user_id))))
     return WallView(
         wish,
         works,
         chosen,
         photograph,
         Panel.of(gallery.columns(), wish),
-        longer.show if longer and len(works) == wish.show else None,
+        longer.show if longer else None,
+        refused,
+        next((one for one in refused if one.item_id == just_refused), None),
     )

@@ -68,7 +68,7 @@ class Wish:
         columns = dict.fromkeys(key.partition(".")[2] for key in fields if key.startswith((IS, FROM, TO)))
         conditions = (_condition(fields, column) for column in columns)
         surprise = _whole(fields.get("surprise"), "surprise", 0, 100)
-        show = _whole(fields.get("show"), "show", 1, MOST)
+        show = _whole(fields.get("more") or fields.get("show"), "show", 1, MOST)
         return cls(
             FAMILIAR if surprise is None else surprise,
             tuple(condition for condition in conditions if condition is not None),
@@ -117,6 +117,11 @@ class Wish:
             pairs.append(("show", str(self.show)))
         return "/?" + urlencode(pairs) if pairs else "/"
 
+    @property
+    def unfiltered(self) -> Wish:
+        """The same wall without conditions."""
+        return replace(self, conditions=(), sold=False)
+
     def more(self) -> Wish | None:
         """The same wall with more works, None if it shows the most it can."""
         return replace(self, show=min(self.show + STEP, MOST)) if self.show < MOST else None
@@ -124,11 +129,11 @@ class Wish:
 
 @dataclass(frozen=True)
 class Choice:
-    """A column of which one value may be wished, and those it has."""
+    """A column of which one value may be wished, and those it has, each with what it is called."""
 
     column: str
     name: str
-    values: tuple[str, ...]
+    values: tuple[tuple[str, str], ...]
     chosen: str
 
 
@@ -161,7 +166,7 @@ class Panel:
                 if values[0] < values[1]:
                     ranges.append(Range(column, name, values[0], values[1], (found.low, found.high)))
             elif len(values) > 1 and not (column == "artist_id" and "artist" in columns):
-                texts = tuple(map(_text, values))
+                texts = tuple((_text(value), _word(value)) for value in values)
                 choices.append(Choice(column, name, texts, found.values[0] if found.values else ""))
         return cls(tuple(choices), tuple(ranges))
 
@@ -197,3 +202,7 @@ def _whole(value: Any, name: str, low: int, high: int) -> int | None:
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _word(value: Any) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)

@@ -40,9 +40,9 @@ class Picture:
         needed = [side for place, side in enumerate(SIDES) if not place or SIDES[place - 1] < max(self.size)]
         return ", ".join(f"{self.address(side, format_)} {self.size.within(side).width}w" for side in needed)
 
-    def sizes(self, tall: int) -> str:
-        """How wide it is shown where it is `tall` pixels tall, or as wide as a telephone if that is less."""
-        return f"min({round(tall * self.size.ratio)}px, 92vw)"
+    def sizes(self, tall: str) -> str:
+        """How wide it is where it is `tall`, a CSS length, or as wide as a telephone if that is less."""
+        return f"min(calc({tall} * {self.size.ratio:.3f}), 92vw)"
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@
   const tell = (text) => { notice.replaceChildren(element("p", "", text)); fade(); };
   const fade = () => {
     clearTimeout(noticeEnds);
-    if (notice.firstElementChild) noticeEnds = setTimeout(() => notice.replaceChildren(), 9000);
+    const stays = find("button", notice); // until the next click, for those who need time to reach it
+    if (notice.firstElementChild && !stays) noticeEnds = setTimeout(() => notice.replaceChildren(), 9000);
   };
   const unchanged = "Nothing was changed; please try again.";
   document.addEventListener("htmx:sendError", () => tell(`The gallery does not answer. ${unchanged}`));
@@ -48,18 +49,27 @@
   let asked = 0, answered = 0, underWay = 0, crossed = false, stood = null;
   const cameBack = () => {
     underWay -= 1;
+    if (!underWay) find("#hung")?.removeAttribute("aria-busy");
     if (underWay || !crossed) return;
     crossed = false;
     find("#again")?.click(); // the form itself would repeat the button that was clicked last
+  };
+  // Where focus goes if what holds it is replaced: to the work that takes the place of the one it was at, or to
+  // the first of those that come for "More works".
+  const placeOf = (here) => {
+    const works = all(".liking", here.closest("#hung, #chosen") || find("#hung"));
+    if (here.closest(".more")) return works.length;
+    return works.indexOf(here.closest("#reason") && shown ? find(".liking", shown) : here);
   };
   document.addEventListener("htmx:beforeRequest", (event) => {
     order.set(event.detail.xhr, ++asked);
     event.detail.xhr.addEventListener("loadend", cameBack); // htmx tells nothing of a button that was replaced
     underWay += 1;
     crossed ||= underWay > 1;
+    find("#hung")?.setAttribute("aria-busy", "true");
     const here = document.activeElement;
-    const region = here && here.closest("#hung, #chosen");
-    stood = region && { region: `#${region.id}`, place: all(".liking", region).indexOf(here) };
+    const region = here && here.closest("#hung, #chosen, #reason, #notice");
+    stood = region && { region: region.id === "chosen" ? "#chosen" : "#hung", place: placeOf(here) };
   });
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { xhr } = event.detail;
@@ -70,7 +80,8 @@
     else answered = place;
   });
   const refocus = () => {
-    if (!stood || (document.activeElement && document.activeElement !== document.body)) return;
+    const here = document.activeElement;
+    if (!stood || (here && here !== document.body && !here.closest("[hidden]"))) return;
     const left = all(".liking", find(stood.region) || document);
     const next = left[Math.min(Math.max(stood.place, 0), left.length - 1)] || find("#main");
     next.focus({ preventScroll: true });
@@ -189,15 +200,17 @@
   const tellWhy = (piece, speaking, pin) => {
     const title = find("a.title", piece);
     const artist = find(".by", piece).textContent;
-    reason.replaceChildren(element("p", "name", title.textContent), element("p", "", artist));
+    const named = element("p", "name", title.textContent);
+    named.dir = "auto";
+    reason.replaceChildren(named, element("p", "", artist));
     if (speaking.length) {
       reason.append(element("p", "said", "Because of"));
       const list = element("ul");
       for (const { work, title: what, percent } of speaking) {
-        const item = element("li"), middle = element("span", "what", what), bar = element("span", "bar"), full = element("i");
+        const item = element("li"), middle = element("span", "what"), called = element("bdi", "", what), bar = element("span", "bar"), full = element("i");
         full.style.width = `${percent}%`;
         bar.append(full);
-        middle.append(bar);
+        middle.append(called, bar);
         const picture = find("img", work);
         const copy = element("span", "seen"), shade = find(".shade", work);
         copy.style.setProperty("--r", work.style.getPropertyValue("--r"));
@@ -223,6 +236,11 @@
       shut.addEventListener("click", unpin);
       onward.append(see, not);
       reason.append(onward, shut);
+      shut.addEventListener("keydown", (event) => { // back to the work, not to the end of the page
+        if (event.key !== "Tab" || event.shiftKey) return;
+        event.preventDefault();
+        unpin();
+      });
       htmx.process(reason);
       reason.classList.add("pinned");
       pin.setAttribute("aria-expanded", "true");
@@ -231,7 +249,11 @@
     const { left, width } = piece.getBoundingClientRect();
     reason.classList.toggle("left", left + width / 2 > innerWidth * 0.55); // not over the work that is asked about
     reason.hidden = false;
-    if (pin) reason.focus();
+    if (!pin) return;
+    reason.focus();
+    // On a telephone the sheet would cover the work it speaks of.
+    const below = piece.getBoundingClientRect().bottom + 8 - reason.getBoundingClientRect().top;
+    if (below > 0 && reason.getBoundingClientRect().width === root.clientWidth) scrollBy(0, below);
   };
   let quiet = false; // focus that comes back asks nothing
   const unpin = () => {
@@ -264,7 +286,11 @@
     document.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
       if (pinnedBy) unpin(); else clear();
-      all("details.filters[open]").forEach((open) => { open.open = false; });
+      for (const open of all("details.filters[open]")) {
+        const inside = open.contains(document.activeElement);
+        open.open = false;
+        if (inside) find("summary", open).focus();
+      }
     });
     let frame = 0;
     const later = () => { if (shown && !frame) frame = requestAnimationFrame(() => { frame = 0; draw(); }); };
@@ -340,10 +366,8 @@
     else delete detail.parameters.photograph;
   });
   document.addEventListener("click", (event) => {
-    if (!event.target.closest("[data-drop-photograph]")) return;
-    input.value = "";
-    htmx.trigger(form, "submit");
-  });
+    if (event.target.closest("[data-drop-photograph]")) input.value = ""; // and the form is sent without it
+  }, true);
 
   const drop = find("#drop");
   const pictureIn = (transfer) => [...(transfer ? transfer.files : [])].find((file) => file.type.startsWith("image/"));

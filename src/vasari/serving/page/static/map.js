@@ -44,6 +44,19 @@
     return known.complete && known.naturalWidth ? known : null;
   };
 
+  // Rectangles are looked up by the cells of a grid that their middles lie in: none is larger than a cell.
+  const free = (grid, cell, x, y, w, h) => {
+    const column = Math.floor(x / cell), row = Math.floor(y / cell);
+    for (let i = column - 1; i <= column + 1; i += 1) {
+      for (let j = row - 1; j <= row + 1; j += 1) {
+        for (const one of grid.get(`${i} ${j}`) || []) {
+          if (Math.abs(one.x - x) * 2 < one.w + w + 4 && Math.abs(one.y - y) * 2 < one.h + h + 4) return false;
+        }
+      }
+    }
+    return true;
+  };
+
   const draw = () => {
     frame = 0;
     const { width, height } = size();
@@ -56,18 +69,18 @@
     pen.clearRect(0, 0, width, height);
     const style = getComputedStyle(map);
     const cell = Math.min(150, 44 * view.scale ** 0.45);
-    const taken = new Set();
+    const grid = new Map();
     drawn = [];
     const dots = [];
     for (const point of points) {
       const [x, y] = place(point);
       if (x < -cell || y < -cell || x > width + cell || y > height + cell) continue;
-      const spot = `${Math.round(x / cell)} ${Math.round(y / cell)}`;
-      if (taken.has(spot)) { dots.push([x, y]); continue; }
-      taken.add(spot);
-      const side = cell * 0.92;
+      const side = cell - 4;
       const w = point.ratio > 1 ? side : side * point.ratio, h = point.ratio > 1 ? side / point.ratio : side;
-      drawn.push({ point, x, y, w, h });
+      if (!free(grid, cell, x, y, w, h)) { dots.push([x, y]); continue; }
+      const one = { point, x, y, w, h }, spot = `${Math.floor(x / cell)} ${Math.floor(y / cell)}`;
+      drawn.push(one);
+      if (grid.has(spot)) grid.get(spot).push(one); else grid.set(spot, [one]);
     }
     // Colours as properties: a canvas cannot read what light-dark() means.
     pen.fillStyle = style.color;
@@ -99,6 +112,7 @@
   const hold = () => {
     view.x = Math.min(1, Math.max(0, view.x));
     view.y = Math.min(1, Math.max(0, view.y));
+    map.classList.toggle("near", view.scale > 1); // the whole map lets fingers scroll the page
     later();
   };
   const pan = (dx, dy) => { view.x -= dx / (unit() * stretch()); view.y -= dy / unit(); hold(); };
@@ -114,10 +128,16 @@
   };
 
   map.addEventListener("wheel", (event) => {
+    // Whoever scrolls past, over a map that comes under a mouse at rest, goes on scrolling.
+    if (!pointed || (view.scale === 1 && event.deltaY > 0)) return;
     event.preventDefault();
     const { left, top } = map.getBoundingClientRect();
     zoom(Math.exp(-event.deltaY / 400), event.clientX - left, event.clientY - top);
   }, { passive: false });
+
+  let pointed = false;
+  map.addEventListener("pointermove", () => { pointed = true; });
+  map.addEventListener("pointerleave", () => { pointed = false; });
 
   const held = new Map();
   map.addEventListener("pointerdown", (event) => {
