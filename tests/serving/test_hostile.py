@@ -1,11 +1,14 @@
 """Hostile input: always a clear 4xx, never a 5xx, a hang, or memory that grows."""
 
 import asyncio
+import gc
 import io
 import json
 import socket
 import struct
+import threading
 import time
+import weakref
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -13,15 +16,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import uvicorn
 from PIL import Image
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
+from vasari.serving import serve as serve_module
 from vasari.serving.api.app import create_app
 from vasari.serving.api.guard import Guard, Limits
 from vasari.serving.api.watch import Metrics, Watch
+from vasari.serving.encoder import admit_all
+from vasari.serving.shelf import Shelf
 
 HUGE = 10**9
+JSON = {"Content-Type": "application/json"}
 STRINGS = [
     "",
     " ",
@@ -473,12 +481,15 @@ def test_what_is_no_body_has_an_end(served, line):
 
 
 def test_a_large_body_in_small_chunks_is_still_a_body(served):
-    head = b"POST /v1/recommend HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
-    body = b'{"likes": ["w001"]}' + b" " * 3_000_000
+    head = b"POST /v1/recommend/pictures HTTP/1.1\r\nHost: a\r\n"
+    head += b"Content-Type: multipart/form-data; boundary=b\r\n"
+    field = b'--b\r\nContent-Disposition: form-data; name="pictures"; filename="a.jpg"\r\n\r\n'
+    body = field + b" " * 3_000_000 + b"\r\n--b--\r\n"
     pieces = [body[start : start + 1000] for start in range(0, len(body), 1000)]
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
     answer = exchange(served.port, head + b"Transfer-Encoding: chunked\r\n\r\n", chunks + b"0\r\n\r\n")
-    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.startswith(b"HTTP/1.1 422")
+    assert b"is no picture" in answer
 
 
 @pytest.mark.slow
@@ -528,3 +539,123 @@ def test_a_thread_of_millions_of_pixels_is_not_decoded(client):
         page = client.post("/", files={"photograph": ("a", picture)}, headers={"Origin": "http://127.0.0.1"})
         assert page.status_code == 422
         assert time.monotonic() - started < 2
+
+
+def test_only_forms_may_be_large(client):
+    assert client.post("/v1/recommend", content=b" " * (1 << 20) + b"{}", headers=JSON).status_code == 413
+    wrong = {f"x{number}": 1 for number in range(60_000)}
+    refused(answer := client.post("/v1/recommend", json=wrong))
+    assert "60000 things" in answer.json()["detail"]
+    refused(answer := client.post("/v1/recommend", json={"likes": [1] * 60}))
+    assert len(answer.json()["errors"]) == 20
+
+
+def icon():
+    """A picture whose directory says 16 x 16 and in which lies a larger one."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(buffer, "ICO", sizes=[(64, 64)])
+    content = bytearray(buffer.getvalue())
+    content[6:8] = 16, 16
+    return bytes(content)
+
+
+def scans():
+    """A progressive JPEG whose last scan comes a thousand times."""
+    buffer = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(buffer, "JPEG", progressive=True)
+    content = buffer.getvalue()
+    last = content.rindex(b"\xff\xda")
+    return content[:-2] + content[last:-2] * 1000 + content[-2:]
+
+
+def test_pictures_that_are_more_than_they_say(client):
+    for content in (icon(), scans()):
+        refused(client.post("/v1/recommend/pictures", files={"pictures": ("a.jpg", content)}))
+        page = client.post("/", files={"photograph": ("a.jpg", content)}, headers={"Sec-Fetch-Site": "none"})
+        assert page.status_code == 422
+
+
+def test_pictures_of_one_request_have_a_limit_together(client):
+    picture = png(6000, 6000)
+    refused(client.post("/v1/recommend/pictures", files=[("pictures", ("a.png", picture))] * 3))
+    assert (
+        "108000000"
+        in client.post("/v1/recommend/pictures", files=[("pictures", ("a.png", picture))] * 3).json()[
+            "detail"
+        ]
+    )
+
+
+def test_pictures_that_were_looked_at_are_not_kept(embedded, embedded_pictures):
+    images = admit_all([embedded_pictures["w030"]])
+    first = embedded._encoder.encode(images)
+    assert (embedded._encoder.encode(images) == first).all()
+    gone = weakref.ref(images[0])
+    del images
+    gc.collect()
+    assert gone() is None
+    other = admit_all([embedded_pictures["w031"]])
+    assert (embedded._encoder.encode(other) != first).any()
+
+
+@pytest.mark.parametrize(
+    "value", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "0000-01-01", "10000-01-01"]
+)
+def test_dates_that_nobody_can_read_are_not_kept(client, value):
+    refused(client.patch("/v1/works/w010", json={"changes": {"added_at": value}}))
+    assert client.patch("/v1/works/w010", json={"changes": {"title": "T"}}).status_code == 200
+    assert client.get("/v1/works/w010").json()["title"] == "T"
+
+
+def test_an_event_that_nobody_foresaw_does_not_stop_those_behind_it(client, embedded, monkeypatch, caplog):
+    plain = Shelf.changed
+
+    def changed(self, item_id, changes):
+        if item_id == "w010":
+            raise ValueError("year 0 is out of range")
+        return plain(self, item_id, changes)
+
+    monkeypatch.setattr(Shelf, "changed", changed)
+    new = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(new, "PNG")
+    for item in ("one", "two"):
+        # Both reach the gallery in one piece with the event that fails.
+        embedded.store.change_work("w010", {"title": item}, False, {}, {"do": item}, None)
+        added = client.post("/v1/works", data={"item_id": item}, files={"picture": ("a.png", new.getvalue())})
+        assert added.status_code == 201
+    assert client.patch("/v1/works/w011", json={"changes": {"title": "T"}}).json()["title"] == "T"
+    assert client.get("/health/ready").status_code == 200
+    assert client.get("/v1/works/two/picture").status_code == 200
+    assert "w010" in caplog.text
+    wall = client.post("/v1/recommend", json={"likes": ["two"], "k": 100}).json()["works"]
+    assert "one" in {work["item_id"] for work in wall}
+    assert len(wall) == len({work["item_id"] for work in wall})
+
+
+def test_who_does_not_read_is_hung_up_on(embedded, monkeypatch):
+    monkeypatch.setattr(serve_module, "READ_SECONDS", 3)
+    app = create_app(embedded, Limits(rate=0, in_flight=4))
+    config = uvicorn.Config(app, port=0, http=serve_module.PatientProtocol, log_level="error")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    idle = []
+    for _ in range(6):
+        one = socket.socket()
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        one.connect(("127.0.0.1", port))
+        one.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 100)
+        idle.append(one)
+    for wanted in (b"HTTP/1.1 503", b"HTTP/1.1 200"):  # they hold all there is, until they are hung up on
+        deadline, status = time.monotonic() + 30, b""
+        while not status.startswith(wanted) and time.monotonic() < deadline:
+            time.sleep(0.1)
+            status = exchange(port, b"GET /v1/works HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert status.startswith(wanted)
+    for one in idle:
+        one.close()
+    server.should_exit = True
+    thread.join(30)

@@ -8,6 +8,7 @@ column like any other: works that cannot be had are answered only to ``available
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import numpy.typing as npt
 import polars as pl
 
 from vasari.core.errors import UsageError
+from vasari.serving.moments import moment
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -155,8 +157,25 @@ def _number(value: float | None) -> float | None:
 
 
 def _text(value: str | float) -> str:
-    """As Polars writes it, so that ``true`` and ``3`` of JSON match columns of truth values and numbers."""
+    """As text: ``true`` of JSON as Polars writes it, numbers as Python does."""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_number(column: pl.Series, values: Iterable[str]) -> BoolArray:
+    """Where a column of numbers is one of some, however they are written: 300 is 300.0."""
+    floats, whole = [], []
+    for value in values:
+        with contextlib.suppress(ValueError, OverflowError):
+            number = float(value)
+            floats.append(number)
+            if number.is_integer() and abs(number) < 2**65:
+                whole.append(int(value) if value.lstrip("-").isdecimal() else int(number))
+    if column.dtype.is_integer():  # as floats, large ones would be the same as their neighbours
+        wanted = pl.Series(whole, dtype=pl.Int128).cast(column.dtype, strict=False)
+        found = column.is_in(wanted.drop_nulls().implode())
+    else:
+        found = column.cast(pl.Float64).is_in(pl.Series(floats, dtype=pl.Float64).implode())
+    return found.fill_null(False).to_numpy()
 
 
 def _availability(condition: Condition, available: BoolArray) -> BoolArray:
@@ -176,6 +195,12 @@ def _holds(condition: Condition, frame: pl.DataFrame) -> BoolArray:
         )
     column = frame[condition.column]
     if not condition.is_range:
+        if column.dtype.is_numeric():
+            return _is_number(column, condition.values)
+        if column.dtype.is_temporal():
+            moments = [one for one in map(moment, condition.values) if one is not None]
+            wanted = pl.Series(moments, strict=False).cast(column.dtype, strict=False)
+            return column.is_in(wanted.implode()).fill_null(False).to_numpy()
         try:
             texts = column.cast(pl.String)
         except pl.exceptions.PolarsError:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import Self
 
 from vasari.core.errors import UsageError, VasariError
@@ -31,6 +32,7 @@ from vasari.serving.asks import (
     Answer,
     Artist,
     Ask,
+    Busy,
     Conflict,
     HeatMap,
     Hung,
@@ -323,6 +325,10 @@ class Gallery:
         idempotency_key: str | None = None,
     ) -> Work:
         """Hang a new work, to be found at once; an id that is taken raises `Conflict`."""
+        if item_id in (".", "..") or item_id.endswith(("/similar", "/picture", "/sale")):
+            raise UsageError(f"item_id {item_id!r} can stand in no address; choose another")
+        if "removed" in (columns or {}):
+            raise UsageError("a new work is hung; take it off with a change of removed")
         if item_id in self._item_ids:
             raise Conflict(f"item_id {item_id!r} is taken")
         shelf = self._live.catch_up().shelf
@@ -397,8 +403,13 @@ class Gallery:
         return {name: one.info(0).age_seconds for name, one in self._live.state.snapshots.items()}
 
     def ready(self) -> bool:
-        """Whether the store can be reached, so that answers are up to date."""
-        return self.store.reachable()
+        """Whether answers are up to date, which they are not where the store cannot be reached."""
+        try:
+            self._live.catch_up()
+        except (Busy, SQLAlchemyError) as error:
+            logger.warning("not ready: %s", error)
+            return False
+        return True
 
     @property
     def has_keys(self) -> bool:
@@ -483,6 +494,10 @@ def _few(k: int) -> int:
 def _values(given: Mapping[str, Any], shelf: Shelf) -> dict[str, Any]:
     """What is given for columns of the catalogue, refused if a column is unknown or cannot hold it."""
     for name, value in given.items():
+        if name == "removed" and not isinstance(value, bool):
+            raise UsageError(f"removed must be true or false, not {str(value)[:100]!r}")
+        if name in ("title", "artist_id") and not isinstance(value, str | None):
+            raise UsageError(f"{name} must be text, not {str(value)[:100]!r}")
         if name in CHANGEABLE:
             continue
         if name in FIXED or name not in shelf.frame.columns:

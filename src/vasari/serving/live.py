@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from sqlalchemy.exc import SQLAlchemyError
 
 from vasari.serving.asks import NotFound
 from vasari.serving.shelf import NewWork, Shelf
@@ -16,6 +18,8 @@ from vasari.serving.snapshot import Snapshot
 from vasari.serving.store.store import ADDED, CHANGED, SWAP, Event, Store, StoredWork
 from vasari.serving.turns import turn
 from vasari.serving.visitors import Visitors, taken_rows
+
+logger = logging.getLogger(__name__)
 
 AT_ONCE = 20_000  # events in memory at a time
 
@@ -93,9 +97,25 @@ class Live:
             # Asked before every batch of answers, and mostly in vain: so the short question comes first.
             while self.store.newest() > self._last:
                 events = self.store.events_after(self._last, AT_ONCE)
-                self._state = self._after(events)
+                try:
+                    self._state = self._after(events)
+                except SQLAlchemyError:
+                    raise
+                except Exception:
+                    logger.exception("events %d to %d go in one by one", events[0].id, events[-1].id)
+                    self._one_by_one(events)
                 self._last = events[-1].id
             return self._state
+
+    def _one_by_one(self, events: Sequence[Event]) -> None:
+        """Let in all events but those that fail: one that nobody foresaw must not stop all behind it."""
+        for event in events:
+            try:
+                self._state = self._after([event])
+            except SQLAlchemyError:
+                raise
+            except Exception:
+                logger.exception("event %d (%s of %r) is left out", event.id, event.kind, event.item_id)
 
     @property
     def state(self) -> State:

@@ -38,8 +38,9 @@ class Roster:
         return isinstance(item_id, str) and self._rows.get(item_id, self._length) < self._length
 
     def extended(self, ids: Sequence[str]) -> Self:
-        """The next generation; `ids` must be new."""
-        assert len(self._ids) == self._length, "only the newest generation grows"
+        """The next generation; `ids` must be new. Of the generations after this one, none may be in use."""
+        while len(self._ids) > self._length:
+            del self._rows[self._ids.pop()]
         grown = object.__new__(type(self))
         grown._ids, grown._rows = self._ids, self._rows
         for item in ids:

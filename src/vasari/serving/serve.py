@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import gc
 import json
@@ -27,6 +28,7 @@ from vasari.serving.api.guard import Limits
 from vasari.serving.gallery import Gallery
 
 HEADER_SECONDS = 15.0  # until a connection must have sent the headers of a request
+READ_SECONDS = 20.0  # until a client must have made room for more of its answer
 MOST_SPARE = 1 << 20  # bytes of a request that are no body: headers, trailers, sizes of chunks
 KEEP_ALIVE = 20  # seconds between two requests of one connection
 GRACE = 10  # seconds for requests under way when the gallery is told to stop
@@ -66,10 +68,13 @@ class Options:
 class PatientProtocol(HttpToolsProtocol):
     """uvicorn's protocol, which also hangs up on those who do not get to the end of their headers.
 
+    Or who do not read their answers, which are waited for as long as there is no room for more.
+
     Or who send too much that is no body: httptools keeps headers, trailers and the like in memory until they
     end, before any middleware is asked.
     """
 
+    _unread: asyncio.TimerHandle | None = None
     _spare = 0  # bytes of this message, its first piece aside, that were no body
 
     def data_received(self, data: bytes) -> None:
@@ -91,9 +96,22 @@ class PatientProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._until = self.loop.call_later(HEADER_SECONDS, self._give_up)
 
+    def pause_writing(self) -> None:
+        """Start a clock until what was sent has been read."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(READ_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Stop it."""
+        if self._unread is not None:
+            self._unread.cancel()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the clocks."""
         self._until.cancel()
+        if self._unread is not None:
+            self._unread.cancel()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:

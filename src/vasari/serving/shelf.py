@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from vasari.data.stock import NEVER
 from vasari.features.table import FeatureTable
 from vasari.serving.asks import Artist, NotFound, Work
 from vasari.serving.looks import Looks
+from vasari.serving.moments import moment
 from vasari.serving.roster import Roster
 
 BoolArray = npt.NDArray[np.bool_]
@@ -200,6 +200,7 @@ class Shelf:
                     features[row] = work.features
             looks = looks.extended(features)
         rows = [{"item_id": work.item_id, "original": work.original, **work.values} for work in works]
+        del self.pictures[len(self) :]  # of a generation that came to nothing
         self.pictures.extend(work.picture for work in works)
         nothing = np.zeros(count, dtype=bool)
         return replace(
@@ -243,21 +244,10 @@ def fitted(rows: Sequence[Mapping[str, Any]], schema: pl.Schema) -> pl.DataFrame
 
 def _column(name: str, values: Sequence[Any], dtype: pl.DataType) -> pl.Series:
     if dtype.is_temporal():
-        values = [_moment(value) for value in values]
+        values = [moment(value) for value in values]
     try:
         return pl.Series(name, values, strict=False).cast(dtype, strict=False)
     except pl.exceptions.PolarsError:  # no such value becomes one of the column
         if len(values) == 1:
             return pl.Series(name, [None], dtype)
         return pl.concat([_column(name, [value], dtype) for value in values])
-
-
-def _moment(value: Any) -> Any:
-    """A date as ISO 8601 writes it, read; without a zone it is UTC. None for what is no date."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.replace("Z", "+00:00"))
-        except ValueError:
-            return None
-        return value if value.tzinfo else value.replace(tzinfo=timezone.utc)
-    return value if isinstance(value, date) else None

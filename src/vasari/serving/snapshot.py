@@ -216,7 +216,9 @@ class Snapshot:
     def contributions(self, taste: Taste, rows: IntArray) -> tuple[list[int], FloatArray, bool]:
         """How much each member of a taste speaks for some works of the shelf.
 
-        Exact where the model's score is a sum over the profile; otherwise by leaving one out.
+        Exact where the model's score is a sum over the profile, and what it may know of the visitor beside;
+        otherwise by leaving one out. ACF's attention is that of the mean user, so the terms of a visitor whom
+        it has learnt are not exact.
 
         Returns
         -------
@@ -224,6 +226,7 @@ class Snapshot:
         contributions, shape (len(rows), members). Whether these are exact terms of the score.
         """
         exact = type(self.model).contributions is not Recommender.contributions
+        learnt = self.attends and taste.user_id is not None
         members: list[int] = []
         parts = [np.zeros((len(rows), 0), np.float32)]
         likes = [work for work in taste.likes if self.members[work] >= 0]
@@ -243,7 +246,7 @@ class Snapshot:
             members += works + [-1 - number for number in range(0 if guests is None else len(guests))]
         values = np.concatenate(parts, axis=1)
         values[~self.scorable[rows]] = 0
-        return members, values, exact
+        return members, values, exact and not learnt
 
     @property
     def attends(self) -> bool:

@@ -53,6 +53,7 @@ def create_app(gallery: Gallery, limits: Limits | None = None, origins: Sequence
         title="Vasari gallery",
         version=__version__,
         description=DESCRIPTION,
+        redirect_slashes=False,  # it would lead to whatever host the request names
         docs_url=None,  # their scripts come from elsewhere
         redoc_url=None,
         lifespan=lifespan,

@@ -35,8 +35,8 @@ class Limits:
 
     Attributes
     ----------
-    body_bytes
-        Of a request; uploaded pictures are the largest.
+    body_bytes, form_bytes
+        Of a request; those of a form, in which pictures are uploaded, may be larger.
     body_seconds
         Until the whole body must be there.
     url_bytes, header_bytes
@@ -47,7 +47,8 @@ class Limits:
         Requests a second of one address in the long run, and at once; a rate of 0 means no limit.
     """
 
-    body_bytes: int = 12 << 20
+    body_bytes: int = 1 << 20
+    form_bytes: int = 12 << 20
     body_seconds: float = 20.0
     url_bytes: int = 16 << 10
     header_bytes: int = 32 << 10
@@ -93,7 +94,7 @@ class Guard:
             return
         self._in_flight += 1
         try:
-            await self._app(scope, self._bounded(receive), send_with_headers)
+            await self._app(scope, self._bounded(receive, self._most_bytes(scope)), send_with_headers)
         finally:
             self._in_flight -= 1
 
@@ -109,6 +110,10 @@ class Guard:
             return problem(429, detail, {"Retry-After": str(max(1, round(wait)))})
         return None
 
+    def _most_bytes(self, scope: Scope) -> int:
+        form = Headers(scope=scope).get("content-type", "").lower().startswith("multipart/form-data")
+        return self._limits.form_bytes if form else self._limits.body_bytes
+
     def _too_large(self, scope: Scope) -> ASGIApp | None:
         limits, length = self._limits, Headers(scope=scope).get("content-length", "0")
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > limits.url_bytes:
@@ -117,8 +122,8 @@ class Guard:
             return problem(431, f"the headers are longer than {limits.header_bytes} bytes", CLOSE)
         if not length.isascii() or not length.isdigit():
             return problem(400, "Content-Length must be a number", CLOSE)
-        if len(length) > 18 or int(length) > limits.body_bytes:
-            return problem(413, f"the body is larger than {limits.body_bytes} bytes", CLOSE)
+        if len(length) > 18 or int(length) > (most := self._most_bytes(scope)):
+            return problem(413, f"the body is larger than {most} bytes", CLOSE)
         return None
 
     def _too_often(self, scope: Scope) -> float:
@@ -134,7 +139,7 @@ class Guard:
             self._buckets.popitem(last=False)
         return 0.0 if allowed else (1 - tokens) / rate
 
-    def _bounded(self, receive: Receive) -> Receive:
+    def _bounded(self, receive: Receive, most: int) -> Receive:
         """`receive` that counts bytes and seconds until the body has ended."""
         limits = self._limits
         deadline: float | None = None
@@ -154,9 +159,9 @@ class Guard:
                     408, f"the body took longer than {limits.body_seconds:g} s", CLOSE
                 ) from None
             total += len(message.get("body", b""))
-            if total > limits.body_bytes:
+            if total > most:
                 ended = True
-                raise HTTPException(413, f"the body is larger than {limits.body_bytes} bytes", CLOSE)
+                raise HTTPException(413, f"the body is larger than {most} bytes", CLOSE)
             ended = not message.get("more_body", False)
             return message
 

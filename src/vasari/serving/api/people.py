@@ -21,7 +21,7 @@ def record(
     return Response(status_code=204)
 
 
-@router.delete("/users/{user_id}/interactions/{item_id}", status_code=204, response_class=Response)
+@router.delete("/users/{user_id:path}/interactions/{item_id:path}", status_code=204, response_class=Response)
 def take_back(
     gallery: TheGallery,
     _: Writer,
@@ -34,7 +34,7 @@ def take_back(
     return Response(status_code=204)
 
 
-@router.get("/users/{user_id}/profile")
+@router.get("/users/{user_id:path}/profile")
 def profile(gallery: TheGallery, _: Writer, user_id: UserPath) -> ProfileOut:
     """What a user took or likes, and dislikes."""
     return ProfileOut(likes=gallery.profile(user_id), dislikes=gallery.dislikes(user_id))

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from vasari.core.errors import DataError, NotFoundError, UsageError, VasariError
+from vasari.core.errors import DataError, NotFoundError, UsageError, VasariError, WriteError
 from vasari.features.decode import BadImageError
 from vasari.serving.asks import Busy, Conflict
 
@@ -86,6 +86,7 @@ def status_of(error: VasariError) -> int:
     """The HTTP status of an error of ours."""
     for kind, status in (
         (Busy, 503),
+        (WriteError, 503),
         (Conflict, 409),
         (NotFoundError, 404),
         (BadImageError, 422),

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -34,12 +35,13 @@ from vasari.serving.api.schemas import (
     answer_json,
 )
 from vasari.serving.asks import Answer, Ask, Busy
-from vasari.serving.encoder import admit
+from vasari.serving.encoder import admit_all
 from vasari.serving.filters import Filters
 from vasari.serving.gallery import Gallery
 
 PATIENCE = 10.0  # seconds for an answer
 PICTURES = 8  # in one request
+MOST_ERRORS = 1000  # in a body that are told one by one
 
 
 class AskRoute(APIRoute):
@@ -86,15 +88,21 @@ async def read_ask(request: Request) -> AskIn:
     try:
         return AskIn.model_validate_json(body)
     except ValidationError as error:
+        if error.error_count() > MOST_ERRORS:  # to write them down takes longer than to find them
+            error_count = f"{error.error_count()} things are wrong with it"
+            raise RequestValidationError([{"type": "many", "loc": ("body",), "msg": error_count}]) from None
         found = error.errors(include_url=False, include_context=False, include_input=False)
         raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in found]) from None
 
 
 async def _answer(request: Request, gallery: Gallery, ask: Ask) -> Response:
     # Pictures are looked at on the way, which takes its time; everything else only waits for the next batch.
-    submitted = await run_in_threadpool(gallery.submit, ask) if ask.images else gallery.submit(ask)
     try:
         async with timeout(PATIENCE):
+            if ask.images:
+                submitted = await to_thread.run_sync(gallery.submit, ask, abandon_on_cancel=True)
+            else:
+                submitted = gallery.submit(ask)
             answer = await asyncio.wrap_future(submitted)
     except asyncio.TimeoutError:
         raise Busy("the gallery is busy; ask again in a moment") from None
@@ -112,7 +120,7 @@ async def recommend(request: Request, gallery: TheGallery, ask: AskIn) -> Any:
     return await _answer(request, gallery, ask.ask())
 
 
-@router.get("/users/{user_id}/recommendations", response_model=AnswerOut)
+@router.get("/users/{user_id:path}/recommendations", response_model=AnswerOut)
 async def recommend_to_user(
     request: Request,
     gallery: TheGallery,
@@ -138,7 +146,7 @@ async def recommend_from_pictures(
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"])
         raise HTTPException(422, f"ask: {where}: {first['msg']}"[:300]) from None
-    images = tuple([admit(await picture.read()) for picture in pictures])
+    images = await run_in_threadpool(admit_all, [await picture.read() for picture in pictures])
     return await _answer(request, gallery, wanted.ask(images))
 
 
@@ -155,7 +163,7 @@ def heat_maps(gallery: TheGallery, wanted: AskIn) -> Any:
     return [vars(one) for one in gallery.heat_maps(wanted.ask()).values()]
 
 
-@router.get("/works/{item_id}/similar", response_model=AnswerOut)
+@router.get("/works/{item_id:path}/similar", response_model=AnswerOut)
 def similar(
     request: Request,
     gallery: TheGallery,

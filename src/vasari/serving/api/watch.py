@@ -114,7 +114,7 @@ class Watch:
             self._metrics.in_flight.dec()
             seconds = time.perf_counter() - started
             # The route's pattern, never the address: that would make a series of every work.
-            route = getattr(scope.get("route"), "path", "none")
+            route = getattr(scope.get("route"), "path", "none").replace(":path}", "}")
             self._metrics.seconds.labels(scope["method"], route, status).observe(seconds)
             if access.isEnabledFor(logging.INFO):
                 client = scope.get("client")

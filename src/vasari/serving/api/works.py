@@ -30,13 +30,14 @@ from vasari.serving.filters import Filters
 TYPES = {
     ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".gif": "image/gif",
     ".webp": "image/webp", ".avif": "image/avif", ".tif": "image/tiff", ".tiff": "image/tiff",
-    ".bmp": "image/bmp",
+    ".bmp": "image/bmp", ".mpo": "image/jpeg", ".heif": "image/heif",
 }  # fmt: skip
 
 IdsQuery = Annotated[list[Name], Query(alias="id", max_length=200, description="These works only.")]
 
 Columns = TypeAdapter(Annotated[dict[Name, Value | None], Field(max_length=50)])
 
+# Ids may hold slashes, so addresses that go on behind an id come before the one that ends with it.
 router = APIRouter(prefix="/v1", tags=["works"], responses=documented(404))
 _write = documented(401, 404, 409)
 
@@ -61,14 +62,8 @@ def browse(
     return PageOut(works=[work_out(work) for work in page.works], total=page.total)
 
 
-@router.get("/works/{item_id}", response_model=WorkOut)
-def work(gallery: TheGallery, item_id: ItemPath) -> Any:
-    """One work."""
-    return work_out(gallery.work(item_id))
-
-
 @router.get(
-    "/works/{item_id}/picture",
+    "/works/{item_id:path}/picture",
     response_class=Response,
     responses={200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}},
 )
@@ -83,13 +78,19 @@ def picture(gallery: TheGallery, item_id: ItemPath) -> Response:
     )
 
 
+@router.get("/works/{item_id:path}", response_model=WorkOut)
+def work(gallery: TheGallery, item_id: ItemPath) -> Any:
+    """One work."""
+    return work_out(gallery.work(item_id))
+
+
 @router.get("/artists", response_model=list[Artist])
 def artists(gallery: TheGallery) -> Any:
     """All artists, those with most works first."""
     return gallery.artists()
 
 
-@router.get("/artists/{artist_id}/works", response_model=list[WorkOut])
+@router.get("/artists/{artist_id:path}/works", response_model=list[WorkOut])
 def of_artist(gallery: TheGallery, artist_id: ItemPath) -> Any:
     """All works of one artist."""
     return [work_out(one) for one in gallery.of_artist(artist_id)]
@@ -114,7 +115,7 @@ def add_work(
     return work_out(added)
 
 
-@router.patch("/works/{item_id}", response_model=WorkOut, responses=_write)
+@router.patch("/works/{item_id:path}", response_model=WorkOut, responses=_write)
 def change_work(
     gallery: TheGallery,
     _: Writer,
@@ -126,7 +127,7 @@ def change_work(
     return work_out(gallery.update_work(item_id, wanted.changes, None, idempotency_key))
 
 
-@router.put("/works/{item_id}/picture", response_model=WorkOut, responses=_write)
+@router.put("/works/{item_id:path}/picture", response_model=WorkOut, responses=_write)
 def change_picture(
     gallery: TheGallery,
     _: Writer,
@@ -138,7 +139,7 @@ def change_picture(
     return work_out(gallery.update_work(item_id, {}, picture.file.read(), idempotency_key))
 
 
-@router.post("/works/{item_id}/sale", response_model=SaleOut, status_code=201, responses=_write)
+@router.post("/works/{item_id:path}/sale", response_model=SaleOut, status_code=201, responses=_write)
 def sell(
     gallery: TheGallery, _: Writer, item_id: ItemPath, wanted: SaleIn, idempotency_key: IdempotencyKey = None
 ) -> Any:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
-import io
+import threading
 from dataclasses import dataclass
 
 from PIL import Image
 
-from vasari.features.decode import FORMATS, BadImageError, quiet_pillow
+from vasari.features.decode import BadImageError
+from vasari.serving.encoder import admit
 from vasari.serving.page.thumbnails import CARD_SIDE, Size, preview
 
 MOST_BYTES = 12 * 2**20
-MOST_PIXELS = 50_000_000  # of the newest telephones
+_one = threading.Lock()  # decoded at a time: each may take some hundred megabytes
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,7 @@ def read_photograph(data: bytes) -> Photograph:
     """
     if len(data) > MOST_BYTES:
         raise BadImageError(f"has {len(data)} bytes, more than {MOST_BYTES}")
-    try:
-        with quiet_pillow():
-            image = Image.open(io.BytesIO(data))
-    except Image.DecompressionBombError:
-        raise BadImageError(f"has more than {MOST_PIXELS} pixels") from None
-    except Exception:  # Pillow's plugins raise almost anything for a hostile file
-        raise BadImageError("is no picture in a format that is read") from None
-    if image.format not in FORMATS:
-        raise BadImageError("is no picture in a format that is read")
-    if image.width * image.height > MOST_PIXELS:
-        raise BadImageError(f"has {image.width} x {image.height} pixels, more than {MOST_PIXELS}")
-    small, size = preview(data, CARD_SIDE)
+    image = admit(data)
+    with _one:
+        small, size = preview(data, CARD_SIDE)
     return Photograph(image, "data:image/webp;base64," + base64.b64encode(small).decode("ascii"), size)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from vasari.core.errors import UsageError
 
@@ -124,16 +124,6 @@ class Watch:
         ((number,),) = cursor.fetchall()  # to the end, where a read of SQLite lets go
         cursor.close()
         return int(number or 0)
-
-
-def reachable(engine: Engine) -> bool:
-    """Whether the database answers."""
-    try:
-        with reading(engine) as connection:
-            connection.execute(text("SELECT 1"))
-    except SQLAlchemyError:
-        return False
-    return True
 
 
 def _prepare(connection: Any, _: Any) -> None:

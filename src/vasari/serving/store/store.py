@@ -99,10 +99,6 @@ class Store:
         self._newest.close()
         self.engine.dispose()
 
-    def reachable(self) -> bool:
-        """Whether the database answers."""
-        return engines.reachable(self.engine)
-
     # ------------------------------------------------------------------ writing
 
     @contextlib.contextmanager
