@@ -47,7 +47,7 @@ class Limits:
         Requests a second of one address in the long run, and at once; a rate of 0 means no limit.
     """
 
-    body_bytes: int = 1 << 20
+    body_bytes: int = 512 << 10
     form_bytes: int = 12 << 20
     body_seconds: float = 20.0
     url_bytes: int = 16 << 10

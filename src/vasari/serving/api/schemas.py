@@ -6,13 +6,14 @@ import math
 from typing import Annotated, Any, Literal
 
 from fastapi import Header, Path, Query
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from vasari.serving.asks import MOST, Answer, Ask, Work
 from vasari.serving.filters import MOST_CONDITIONS, MOST_LETTERS, MOST_VALUES, Filters
 
 NAME = r"^[^\x00-\x1f\x7f]+$"  # ids and names hold no control characters
 LONGEST_NAME = 200
+MOST_COLUMNS = 50  # in one request
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=NAME)]
 Names = Annotated[list[Name], Field(max_length=MOST)]
@@ -58,8 +59,20 @@ class RangeIn(Body):
     max: Number | None = None
 
 
+def _few(given: Any) -> Any:
+    """Refuse what is far too much before each part of it is looked at, and the error of each written down."""
+    if isinstance(given, dict) and len(given) > MOST_COLUMNS:
+        raise ValueError(f"{len(given)} columns are more than {MOST_COLUMNS}")
+    if isinstance(given, dict) and any(
+        isinstance(one, list | dict) and len(one) > MOST_VALUES for one in given.values()
+    ):
+        raise ValueError(f"a column has more than {MOST_VALUES} values")
+    return given
+
+
 FiltersIn = Annotated[
     dict[Name, Value | Annotated[list[Value], Field(min_length=1, max_length=MOST_VALUES)] | RangeIn],
+    BeforeValidator(_few),
     Field(max_length=MOST_CONDITIONS, examples=[{"style": ["landscape", "garden"], "width": {"min": 100}}]),
 ]
 
@@ -143,7 +156,9 @@ class ChangesIn(Body):
         json_schema_extra={"examples": [{"changes": {"title": "Morning", "removed": True}}]}
     )
 
-    changes: Annotated[dict[Name, Value | None], Field(min_length=1, max_length=50)]
+    changes: Annotated[
+        dict[Name, Value | None], BeforeValidator(_few), Field(min_length=1, max_length=MOST_COLUMNS)
+    ]
 
 
 class SwapIn(Body):

@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, Response
 from vasari.serving.api.access import TheGallery, Writer
 from vasari.serving.api.problems import documented
 from vasari.serving.api.schemas import (
+    MOST_COLUMNS,
     ChangesIn,
     FilterQuery,
     IdempotencyKey,
@@ -35,7 +36,7 @@ TYPES = {
 
 IdsQuery = Annotated[list[Name], Query(alias="id", max_length=200, description="These works only.")]
 
-Columns = TypeAdapter(Annotated[dict[Name, Value | None], Field(max_length=50)])
+Columns = TypeAdapter(Annotated[dict[Name, Value | None], Field(max_length=MOST_COLUMNS)])
 
 # Ids may hold slashes, so addresses that go on behind an id come before the one that ends with it.
 router = APIRouter(prefix="/v1", tags=["works"], responses=documented(404))
