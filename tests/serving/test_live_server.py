@@ -32,7 +32,18 @@ def test_the_client_speaks_all_of_it(remote, embedded_pictures):
     assert remote.recommend(pictures=[embedded_pictures["w030"]], k=3).works
     assert remote.similar("w001", 3).works
     remote.record("me", "w002")
+    assert remote.profile("me") == (["w002"], [])
     remote.take_back("me", "w002")
+    assert remote.profile("me") == ([], [])
+    assert len(remote.between("w001", "w003", 5).works) == 5
+    walk = remote.surprise("w001", 5, seed=3)
+    assert remote.surprise("w001", 5, seed=3) == walk
+    assert len(remote.surprise(k=4).works) == 4
+    found, total = remote.browse(limit=5, filters=["style:s0|s1"], order="-price")
+    assert total == 24
+    assert [work.columns["price"] for work in found] == sorted(
+        (work.columns["price"] for work in found), reverse=True
+    )
     assert remote.sell("w002", "me").buyer == "me"
     with pytest.raises(ProblemError) as caught:
         remote.sell("w002", "you")

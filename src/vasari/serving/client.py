@@ -112,6 +112,16 @@ class GalleryClient:
         """Works most like one."""
         return _answer(self._call("GET", f"{_work(item_id)}/similar", params={"k": k}))
 
+    def between(self, first: str, second: str, k: int = 12) -> Answer:
+        """Works like both of two."""
+        return _answer(self._call("GET", "/v1/between", params={"first": first, "second": second, "k": k}))
+
+    def surprise(self, start: str | None = None, k: int = 12, seed: int | None = None) -> Answer:
+        """A random walk among works that are alike, from `start` or from anywhere."""
+        given = {"start": start, "k": k, "seed": seed}
+        params = {name: value for name, value in given.items() if value is not None}
+        return _answer(self._call("GET", "/v1/surprise", params=params))
+
     def explain(
         self, items: Sequence[str], user_id: str | None = None, **more: Any
     ) -> dict[str, list[Reason]]:
@@ -123,6 +133,19 @@ class GalleryClient:
     def work(self, item_id: str) -> RemoteWork:
         """One work."""
         return RemoteWork(**self._call("GET", _work(item_id)))
+
+    def browse(
+        self, offset: int = 0, limit: int = 60, filters: Sequence[str] = (), order: str = "catalogue"
+    ) -> tuple[list[RemoteWork], int]:
+        """Some works of all that fit the filters, such as ``"style:ink|rain"``, and how many those are."""
+        params = {"offset": offset, "limit": limit, "filter": list(filters), "order": order}
+        page = self._call("GET", "/v1/works", params=params)
+        return [RemoteWork(**work) for work in page["works"]], page["total"]
+
+    def profile(self, user_id: str) -> tuple[list[str], list[str]]:
+        """What a user took or likes, and what they dislike, oldest first."""
+        found = self._call("GET", f"/v1/users/{quote(user_id, safe='')}/profile")
+        return found["likes"], found["dislikes"]
 
     # ------------------------------------------------------------------ writes
 

@@ -39,6 +39,8 @@ def admit(content: bytes) -> Image.Image:
         with quiet_pillow():
             Image.init()
             image = Image.open(io.BytesIO(content), formats=[name for name in UPLOADS if name in Image.OPEN])
+    except Image.DecompressionBombError:
+        raise BadImageError(f"has more than {MAX_PIXELS} pixels") from None
     except UnidentifiedImageError:
         raise BadImageError("is no picture in a format that is read") from None
     except Exception as error:  # Pillow's plugins raise almost anything for a hostile file
