@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import gc
 import json
@@ -99,7 +100,7 @@ class PatientProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Start a clock until what was sent has been read."""
         super().pause_writing()
-        self._unread = self.loop.call_later(READ_SECONDS, self.transport.abort)
+        self._unread = self.loop.call_later(READ_SECONDS, self._cut)
 
     def resume_writing(self) -> None:
         """Stop it."""
@@ -125,6 +126,10 @@ class PatientProtocol(HttpToolsProtocol):
         """Stop the clock: bodies have a limit of their own."""
         self._until.cancel()
         super().on_headers_complete()
+
+    def _cut(self) -> None:
+        with contextlib.suppress(RuntimeError):  # of uvloop, whose transport is closed already
+            self.transport.abort()  # to close it would wait for what was not read
 
     def _give_up(self) -> None:
         if not self.transport.is_closing():
