@@ -5,6 +5,7 @@ import json
 import logging
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -356,3 +357,25 @@ def test_models_side_by_side_are_compared_by_what_was_taken(painted, tmp_path):
     assert contest["difference"] == contest["low"] == contest["high"] == -7.5
     assert "curatornet less visrank" in page
     assert contest["p_value"] < 0.01
+
+
+@pytest.mark.parametrize("item", ["museum/12", "x/../y", "similar", "ends/"])
+def test_ids_may_hold_slashes(client, embedded, embedded_pictures, item):
+    picture = {"picture": ("a.png", embedded_pictures["w030"])}
+    added = client.post("/v1/works", data={"item_id": item, "original": "true"}, files=picture).json()
+    at = f"/v1/works/{quote(item, safe='')}"
+    assert client.get(at).json() == added
+    assert client.get(added["picture"]).content == embedded_pictures["w030"]
+    assert len(client.get(f"{at}/similar").json()["works"]) == 12
+    assert client.patch(at, json={"changes": {"title": "T"}}).json()["title"] == "T"
+    client.post("/v1/interactions", json={"user_id": "u/1", "item_id": item})
+    assert client.get("/v1/users/u%2F1/profile").json()["likes"] == [item]
+    assert client.delete(f"/v1/users/u%2F1/interactions/{quote(item, safe='')}").status_code == 204
+    assert client.get("/v1/users/u%2F1/profile").json()["likes"] == []
+    assert client.post(f"{at}/sale", json={"buyer": "me"}).status_code == 201
+
+
+@pytest.mark.parametrize("item", [".", "..", "a/similar", "a/b/picture", "a/sale"])
+def test_what_means_something_in_an_address_is_no_id(client, embedded_pictures, item):
+    picture = {"picture": ("a.png", embedded_pictures["w030"])}
+    assert client.post("/v1/works", data={"item_id": item}, files=picture).status_code == 422

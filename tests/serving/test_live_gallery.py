@@ -2,15 +2,13 @@
 
 import threading
 import time
-from urllib.parse import quote
 
 import numpy as np
-import polars as pl
 import pytest
 from PIL import Image
 
 import vasari as vs
-from vasari.core.errors import UsageError, WriteError
+from vasari.core.errors import UsageError
 from vasari.data.dataset import Dataset
 from vasari.features.table import FeatureTable
 from vasari.serving.asks import Ask, Conflict, NotFound
@@ -567,28 +565,6 @@ def test_dates_are_changed_as_iso_writes_them(embedded):
         assert work.columns["added_at"].isoformat() == "2024-05-01T10:00:00+00:00"
 
 
-@pytest.mark.parametrize("item", ["museum/12", "x/../y", "similar", "ends/"])
-def test_ids_may_hold_slashes(client, embedded, embedded_pictures, item):
-    picture = {"picture": ("a.png", embedded_pictures["w030"])}
-    added = client.post("/v1/works", data={"item_id": item, "original": "true"}, files=picture).json()
-    at = f"/v1/works/{quote(item, safe='')}"
-    assert client.get(at).json() == added
-    assert client.get(added["picture"]).content == embedded_pictures["w030"]
-    assert len(client.get(f"{at}/similar").json()["works"]) == 12
-    assert client.patch(at, json={"changes": {"title": "T"}}).json()["title"] == "T"
-    client.post("/v1/interactions", json={"user_id": "u/1", "item_id": item})
-    assert client.get("/v1/users/u%2F1/profile").json()["likes"] == [item]
-    assert client.delete(f"/v1/users/u%2F1/interactions/{quote(item, safe='')}").status_code == 204
-    assert client.get("/v1/users/u%2F1/profile").json()["likes"] == []
-    assert client.post(f"{at}/sale", json={"buyer": "me"}).status_code == 201
-
-
-@pytest.mark.parametrize("item", [".", "..", "a/similar", "a/b/picture", "a/sale"])
-def test_what_means_something_in_an_address_is_no_id(client, embedded_pictures, item):
-    picture = {"picture": ("a.png", embedded_pictures["w030"])}
-    assert client.post("/v1/works", data={"item_id": item}, files=picture).status_code == 422
-
-
 @pytest.mark.parametrize("changes", [{"removed": "false"}, {"removed": 1}, {"title": True}, {"artist_id": 5}])
 def test_changes_have_the_type_of_what_they_change(client, embedded, changes):
     before = embedded.work("w010")
@@ -602,44 +578,6 @@ def test_a_new_work_is_not_taken_off(client, embedded_pictures):
     assert client.post("/v1/works", data=given, files=picture).status_code == 422
 
 
-def test_filters_on_numbers_and_dates_mean_the_value():
-    big = 2**60 + 1
-    frame = pl.DataFrame(
-        {
-            "float": [300.0, 2.5, None],
-            "int": [258, 3, big],
-            "small": pl.Series([1, 2, 3], dtype=pl.UInt8),
-            "decimal": pl.Series(["1.50", "2.00", None]).cast(pl.Decimal(10, 2)),
-            "at": pl.Series([0, 10**15, None]).cast(pl.Datetime("us", "UTC")),
-            "day": pl.Series([0, 1, None]).cast(pl.Date),
-            "yes": [True, False, None],
-        }
-    )
-    everything = np.ones(3, dtype=bool)
-
-    def found(column, *values):
-        given = values[0] if len(values) == 1 else list(values)
-        by_json = Filters.from_json({column: given}).mask(frame, everything).tolist()
-        text = "|".join(str(value) for value in values)
-        assert Filters.parse([f"{column}:{text}"]).mask(frame, everything).tolist() == by_json
-        return [row for row, holds in enumerate(by_json) if holds]
-
-    assert found("float", 300) == found("float", 300.0) == found("float", "3e2") == [0]
-    assert found("float", 300, 2.5) == [0, 1]
-    assert found("float", "nan", "many", "inf") == []
-    assert found("int", 258) == found("int", 258.0) == [0]
-    assert found("int", big) == [2]
-    assert found("int", big - 1) == found("int", 3.5) == found("int", 10**30) == found("int", "1e300") == []
-    assert found("small", 2, 300, -1) == [1]
-    assert found("decimal", 1.5) == [0]
-    assert found("decimal", 2) == [1]
-    assert found("at", "1970-01-01T00:00:00Z") == found("at", "1970-01-01T01:00:00+01:00") == [0]
-    assert found("at", str(frame["at"][1])) == [1]
-    assert found("at", "never") == []
-    assert found("day", "1970-01-02") == [1]
-    assert Filters.from_json({"yes": True}).mask(frame, everything).tolist() == [True, False, False]
-
-
 def test_reasons_of_a_visitor_whom_attention_has_learnt_are_no_exact_terms(attentive, tmp_path):
     gallery = Gallery.open(attentive, f"sqlite:///{tmp_path / 'gallery.db'}")
     user = next(iter(Dataset.load(attentive / "gallery").histories.user_ids))
@@ -648,14 +586,3 @@ def test_reasons_of_a_visitor_whom_attention_has_learnt_are_no_exact_terms(atten
     assert not any(reason.exact for reason in learnt)
     assert all(reason.exact for reason in gallery.explain(Ask(likes=("w002", "w003")), "w001"))
     gallery.close()
-
-
-def test_a_disk_that_is_full_is_no_defect_of_ours(client, embedded, embedded_pictures, monkeypatch):
-    def full(*_):
-        raise WriteError("the disk is full")
-
-    monkeypatch.setattr(type(embedded), "_keep", full)
-    picture = {"picture": ("a.png", embedded_pictures["w030"])}
-    answer = client.post("/v1/works", data={"item_id": "new"}, files=picture)
-    assert answer.status_code == 503
-    assert answer.headers["retry-after"]

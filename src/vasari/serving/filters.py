@@ -174,7 +174,9 @@ def _is_number(column: pl.Series, values: Iterable[str]) -> BoolArray:
         wanted = pl.Series(whole, dtype=pl.Int128).cast(column.dtype, strict=False)
         found = column.is_in(wanted.drop_nulls().implode())
     else:
-        found = column.cast(pl.Float64).is_in(pl.Series(floats, dtype=pl.Float64).implode())
+        kind = column.dtype if column.dtype.is_float() else pl.Float64  # .1 in single precision is another .1
+        wanted = pl.Series(floats, dtype=pl.Float64).cast(kind)
+        found = column.cast(kind).is_in(wanted.implode())
     return found.fill_null(False).to_numpy()
 
 
@@ -197,7 +199,7 @@ def _holds(condition: Condition, frame: pl.DataFrame) -> BoolArray:
     if not condition.is_range:
         if column.dtype.is_numeric():
             return _is_number(column, condition.values)
-        if column.dtype.is_temporal():
+        if isinstance(column.dtype, pl.Date | pl.Datetime):
             moments = [one for one in map(moment, condition.values) if one is not None]
             wanted = pl.Series(moments, strict=False).cast(column.dtype, strict=False)
             return column.is_in(wanted.implode()).fill_null(False).to_numpy()
