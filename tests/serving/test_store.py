@@ -250,7 +250,9 @@ def test_keys_are_kept_as_hashes(store):
     assert holder(store, key) is None
 
 
-@pytest.mark.parametrize("url", ["nonsense", "mysql://a/b", "postgresql+nodriver://a/b"])
+@pytest.mark.parametrize(
+    "url", ["nonsense", "mysql://a/b", "postgresql+nodriver://a/b", "postgresql+psycopg2://a/b"]
+)
 def test_a_database_that_cannot_be_used_is_refused(url):
     with pytest.raises(UsageError):
         connect(url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from importlib.resources import files
 
 import pytest
 from fastapi.testclient import TestClient
@@ -85,6 +86,18 @@ def test_a_work_s_cluster_is_shown_also_where_all_of_it_is_alike(client, gallery
         assert ("same corner" in text) == bool(nearest), work.item_id
         shown += bool(nearest)
     assert shown > 20
+
+
+def test_heights_in_templates_are_those_of_the_style_sheet():
+    package = files("vasari.serving.page")
+    sheet = package.joinpath("static/gallery.css").read_text()
+    told = [
+        height
+        for template in package.joinpath("templates").iterdir()
+        for height in re.findall(r"clamp\([^)]+\)", template.read_text())
+    ]
+    assert len(told) >= 4
+    assert [height for height in told if height not in sheet] == []
 
 
 def test_text_is_sent_small(client):

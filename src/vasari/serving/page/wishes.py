@@ -205,4 +205,4 @@ def _text(value: Any) -> str:
 
 
 def _word(value: Any) -> str:
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+    return ("yes" if value else "no") if isinstance(value, bool) else _text(value)

@@ -39,6 +39,8 @@ def connect(url: str, patience: float = ANSWER) -> Engine:
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() not in ("sqlite", "postgresql"):
             raise UsageError(f"database {parsed.drivername!r} is not supported; use sqlite or postgresql")
+        if parsed.get_backend_name() == "postgresql" and parsed.get_driver_name() != "psycopg":
+            raise UsageError(f"database {parsed.drivername!r} is not supported; write postgresql://")
         lite = parsed.get_backend_name() == "sqlite"
         arguments = {"connect_args": {"check_same_thread": False, "timeout": WAIT}} if lite else {}
         engine = create_engine(parsed, pool_size=8, max_overflow=16, pool_pre_ping=not lite, **arguments)
